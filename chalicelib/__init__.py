@@ -1,0 +1,1 @@
+"""Stepwell: durable workflows in their own AWS account."""

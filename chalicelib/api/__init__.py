@@ -1,0 +1,1 @@
+"""HTTP: three dialects over one domain."""

@@ -1,0 +1,71 @@
+"""Who may do what: keys, fine scopes, and the bundles that each dialect's own words stand for."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Scope(StrEnum):
+    """One thing that a key may be allowed to do."""
+
+    WORKFLOWS_READ = "workflows:read"
+    WORKFLOWS_WRITE = "workflows:write"
+    WORKFLOWS_DEPLOY = "workflows:deploy"
+    RUNS_READ = "runs:read"
+    RUNS_TRIGGER = "runs:trigger"
+    RUNS_CONTROL = "runs:control"
+    RUNS_REPAIR = "runs:repair"
+    RUNS_APPROVE = "runs:approve"
+    FILES_WRITE = "files:write"
+    PERSONAS_WRITE = "personas:write"
+    KEYS_ADMIN = "keys:admin"
+
+
+#: The words of the trigger API. No bundle implies another.
+TRIGGER_API_BUNDLES: Mapping[str, frozenset[Scope]] = MappingProxyType(
+    {
+        "read": frozenset({Scope.WORKFLOWS_READ, Scope.RUNS_READ}),
+        "write": frozenset({Scope.WORKFLOWS_WRITE}),
+        "deploy": frozenset({Scope.WORKFLOWS_DEPLOY, Scope.RUNS_TRIGGER, Scope.RUNS_CONTROL}),
+    },
+)
+
+
+def scopes_of(words: Iterable[str]) -> frozenset[Scope]:
+    """Return the fine scopes that words, fine or a bundle's name, stand for; an unknown word is a ``ValueError``."""
+    found: set[Scope] = set()
+    for word in words:
+        found |= TRIGGER_API_BUNDLES.get(word) or {Scope(word)}
+    return frozenset(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiKey:
+    """A project's key, without its secret."""
+
+    id: str
+    project_id: str
+    name: str
+    scopes: frozenset[Scope]
+    #: HMAC-SHA-256 of the secret under the pepper, hexadecimal.
+    digest: str
+    created_at: datetime
+    expires_at: datetime | None = None
+    last_used_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+    def good(self, *, digest: str, now: datetime) -> bool:
+        """Whether the secret's digest is this key's, compared in constant time, and the key is still in force."""
+        same = hmac.compare_digest(self.digest, digest)
+        return same and self.revoked_at is None and (self.expires_at is None or now < self.expires_at)
+
+
+def digest_of(secret: str, *, pepper: str) -> str:
+    """Return what is stored of a secret: its HMAC-SHA-256 under the pepper, hexadecimal."""
+    return hmac.new(pepper.encode(), secret.encode(), hashlib.sha256).hexdigest()

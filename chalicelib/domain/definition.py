@@ -1,0 +1,151 @@
+"""A workflow's definition in the one form that the engine runs; the dialects' graphs and step lists are compiled to it.
+
+Steps stand in *blocks*. The root block is the run itself. A container step (``loop``, ``race``, ``try_catch``) owns blocks of its own: a loop's
+body, a race's arms, a try's ``try``, ``catch`` and ``finally``. Edges join steps of one block only, so that each block is a graph
+without cycles, and everything about waiting, joining and failing is decided block by block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+from functools import cached_property
+from types import MappingProxyType
+
+from chalicelib.domain.retry import RetryPolicy
+from chalicelib.domain.value import Json
+
+#: The block that is the run itself.
+ROOT = ""
+#: The label of an edge that is taken when its source fails for good.
+ON_ERROR = "error"
+
+
+class StepType(StrEnum):
+    """What a step does."""
+
+    HTTP_REQUEST = "http_request"
+    LAMBDA = "lambda"
+    TRANSFORM = "transform"
+    SLEEP = "sleep"
+    SLEEP_UNTIL = "sleep_until"
+    WAIT_FOR_EVENT = "wait_for_event"
+    APPROVAL = "approval"
+    BRANCH = "branch"
+    PARALLEL = "parallel"
+    RACE = "race"
+    LOOP = "loop"
+    BREAK = "break"
+    TRY_CATCH = "try_catch"
+    SUB_WORKFLOW = "sub_workflow"
+    SUB_SCRIPT = "sub_script"
+
+
+#: Steps that are not executed: the engine opens their blocks and concludes them.
+CONTAINERS = frozenset({StepType.LOOP, StepType.RACE, StepType.TRY_CATCH})
+
+
+class OnFailure(StrEnum):
+    """What a step's failure for good does, where no error edge takes it."""
+
+    FAIL_WORKFLOW = "fail_workflow"
+    SKIP_DEPENDENTS = "skip_dependents"
+    CONTINUE = "continue"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edge:
+    """That ``target`` comes after ``source``."""
+
+    source: str
+    target: str
+    #: A branch's label, ``error``, or empty.
+    label: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepSpec:
+    """One step of a version."""
+
+    #: Unique in the version; what templates and URLs say.
+    ref: str
+    #: For people, and for ``EXPORT_``.
+    name: str
+    type: StepType
+    #: The type's own fields, templates unrendered.
+    config: Mapping[str, Json]
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    #: Of one attempt; none means the type's own default.
+    timeout: timedelta | None = None
+    on_failure: OnFailure = OnFailure.FAIL_WORKFLOW
+    #: The block it stands in: ``ROOT``, or ``<container ref>/<label>``.
+    block: str = ROOT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Definition:
+    """All steps of a version and how they hang together; checked, immutable, safe to keep between invocations."""
+
+    steps: Mapping[str, StepSpec]
+    edges: tuple[Edge, ...]
+    #: A template that a function's answer is rendered from.
+    answer: Json = None
+    #: How long a run may take; none is unlimited.
+    timeout: timedelta | None = None
+
+    @cached_property
+    def outgoing(self) -> Mapping[str, tuple[Edge, ...]]:
+        """The edges that leave each step."""
+        return _grouped(self.steps, ((edge.source, edge) for edge in self.edges))
+
+    @cached_property
+    def incoming(self) -> Mapping[str, tuple[Edge, ...]]:
+        """The edges that enter each step."""
+        return _grouped(self.steps, ((edge.target, edge) for edge in self.edges))
+
+    @cached_property
+    def blocks(self) -> Mapping[str, tuple[str, ...]]:
+        """The refs that stand in each block, in the order of the definition."""
+        found: dict[str, list[str]] = {ROOT: []}
+        for spec in self.steps.values():
+            found.setdefault(spec.block, []).append(spec.ref)
+        return MappingProxyType({block: tuple(refs) for block, refs in found.items()})
+
+    @cached_property
+    def container_blocks(self) -> Mapping[str, tuple[str, ...]]:
+        """The blocks of each container, in the order of the definition."""
+        found: dict[str, list[str]] = {}
+        for block in self.blocks:
+            if block != ROOT:
+                found.setdefault(container_of(block), []).append(block)
+        return MappingProxyType({ref: tuple(blocks) for ref, blocks in found.items()})
+
+    def terminal(self, block: str) -> tuple[str, ...]:
+        """Return the steps of a block that nothing comes after (an error edge is no dependent)."""
+        return tuple(
+            ref for ref in self.blocks.get(block, ()) if all(edge.label == ON_ERROR for edge in self.outgoing[ref])
+        )
+
+
+def block_name(container: str, label: str) -> str:
+    """Return the name of a container's block."""
+    return f"{container}/{label}"
+
+
+def container_of(block: str) -> str:
+    """Return the ref of the container that owns a block other than the root."""
+    return block.rsplit("/", 1)[0]
+
+
+def label_of(block: str) -> str:
+    """Return a block's label within its container: ``body``, ``try``, an arm's name."""
+    return block.rsplit("/", 1)[-1]
+
+
+def _grouped(refs: Iterable[str], pairs: Iterable[tuple[str, Edge]]) -> Mapping[str, tuple[Edge, ...]]:
+    grouped: dict[str, list[Edge]] = {ref: [] for ref in refs}
+    for ref, edge in pairs:
+        grouped[ref].append(edge)
+    return MappingProxyType({ref: tuple(edges) for ref, edges in grouped.items()})

@@ -1,0 +1,173 @@
+"""A step as a run records it: its record, the claims that come before one, what it may wait for, and its legal moves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+from chalicelib.domain.value import Value
+
+
+class StepStatus(StrEnum):
+    """Where a step stands."""
+
+    PENDING = "pending"
+    WAITING = "waiting"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELED = "canceled"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens to it unless a person retries it."""
+        return self in ENDED
+
+
+ENDED = frozenset({StepStatus.COMPLETED, StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.CANCELED})
+
+#: From each status, the statuses that a step may go to next without a person's repair.
+MOVES: Mapping[StepStatus, frozenset[StepStatus]] = MappingProxyType(
+    {
+        StepStatus.PENDING: frozenset(
+            {
+                StepStatus.WAITING,
+                StepStatus.RUNNING,
+                StepStatus.SKIPPED,
+                StepStatus.CANCELED,
+                StepStatus.COMPLETED,
+            },
+        ),
+        StepStatus.WAITING: frozenset(
+            {
+                StepStatus.RUNNING,
+                StepStatus.COMPLETED,
+                StepStatus.FAILED,
+                StepStatus.SKIPPED,
+                StepStatus.CANCELED,
+            },
+        ),
+        StepStatus.RUNNING: frozenset(
+            {
+                StepStatus.COMPLETED,
+                StepStatus.FAILED,
+                StepStatus.CANCELED,
+                StepStatus.PENDING,
+                StepStatus.WAITING,
+            },
+        ),
+        StepStatus.COMPLETED: frozenset(),
+        StepStatus.FAILED: frozenset(),
+        StepStatus.SKIPPED: frozenset(),
+        StepStatus.CANCELED: frozenset(),
+    },
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepError:
+    """Why a step, or the run it failed, went wrong; error edges and ``catch`` see it."""
+
+    #: For machines, such as ``http_status``, ``timeout``, ``template``, ``lost``.
+    code: str
+    #: For people.
+    message: str
+    #: The step it happened in, by key; none when it is the run's own.
+    step: str | None = None
+
+    def as_json(self) -> dict[str, str | None]:
+        """Return what templates see as ``error``."""
+        return {"code": self.code, "message": self.message, "step": self.step}
+
+
+class WaitKind(StrEnum):
+    """What a waiting step, or a run that only waits, waits for."""
+
+    EVENT = "event"
+    APPROVAL = "approval"
+    SLEEP = "sleep"
+    CHILD = "child"
+    JOB = "job"
+    RETRY = "retry"
+    PAUSE = "pause"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wait:
+    """What a waiting step waits for."""
+
+    kind: WaitKind
+    #: The type of event that ends it; none for a sleep.
+    event_type: str | None = None
+    #: When it ends by itself: a sleep completes, everything else fails. None: only an event ends it.
+    until: datetime | None = None
+    #: What people are asked, or a child run's id, for display.
+    note: str | None = None
+    #: Keys by id or name that may approve; empty means anyone who may send it.
+    approvers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """An attempt at a step, recorded before it starts so that it is counted even if it kills its Lambda."""
+
+    key: str
+    #: 1 for the first attempt.
+    attempt: int
+    #: When the attempt started.
+    at: datetime
+    #: The invocation that makes the attempt. Empty for a container (loop, race, try_catch), which nobody executes.
+    owner: str = ""
+    #: Past it the attempt is lost. None for a container.
+    deadline: datetime | None = None
+    #: A person's retry or replay begins a new generation; it is part of the idempotency key.
+    generation: int = 1
+    #: Attempts that failed so far in this generation, which is what the retry policy counts.
+    failures: int = 0
+    #: Attempts lost in a row just before this one.
+    losses: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepRecord:
+    """What is known of a step instance, written once its attempt has come to something."""
+
+    #: The step's ref; inside a loop, the loop's key, the iteration and the ref: ``each.2.charge``.
+    key: str
+    status: StepStatus
+    attempt: int
+    started_at: datetime | None
+    finished_at: datetime | None = None
+    generation: int = 1
+    failures: int = 0
+    losses: int = 0
+    output: Value = None
+    error: StepError | None = None
+    #: When the next attempt is due; only for a step that is pending between attempts.
+    retry_at: datetime | None = None
+    wait: Wait | None = None
+    #: The event that ended the wait. An event named by no record is still to be taken.
+    event_id: str | None = None
+    #: The way taken: a branch's label, a race's winning arm.
+    branch: str | None = None
+    #: The attempts released by this write, so that finishing a step and starting the next is one write.
+    claims: Mapping[str, Claim] = field(default_factory=dict)
+    #: Counts the writes of this record; each is conditional on the one before.
+    revision: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something sent to a run, kept until a wait takes it."""
+
+    #: Sorts by arrival.
+    id: str
+    type: str
+    payload: Value
+    #: Who sent it: a key's name, or a run's id for a child.
+    sent_by: str
+    received_at: datetime

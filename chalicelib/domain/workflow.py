@@ -1,0 +1,95 @@
+"""The library's nouns: projects, workflows, their versions, deployments, and connections to AWS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from chalicelib.domain.value import Json
+
+
+class WorkflowKind(StrEnum):
+    """Whether it has runs, or answers within the request."""
+
+    WORKFLOW = "workflow"
+    SCRIPT = "script"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """What owns everything else; a key belongs to one."""
+
+    id: str
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Connection:
+    """An AWS account and region that steps act in."""
+
+    id: str
+    project_id: str
+    name: str
+    region: str
+    #: The role that steps assume; none means Stepwell's own.
+    role_arn: str | None = None
+    #: What the role's trust policy asks for.
+    external_id: str | None = None
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workflow:
+    """A named line of versions."""
+
+    id: str
+    project_id: str
+    name: str
+    description: str
+    kind: WorkflowKind
+    #: The newest version's number; 0 while there is none.
+    current_version: int = 0
+    created_at: datetime
+    updated_at: datetime
+    #: Set while it lies in the trash.
+    deleted_at: datetime | None = None
+    #: What a function's answer is rendered from, as text with templates.
+    trigger_code: str | None = None
+    #: Counts the writes of the record; each is conditional on the one before.
+    revision: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowVersion:
+    """One definition of a workflow. Once ``deployed`` it never changes."""
+
+    id: str
+    workflow_id: str
+    number: int
+    #: The source as its author sent it: a graph (``{"ir": …}``); later dialects add theirs.
+    source: Json
+    deployed: bool = False
+    created_by: str
+    created_at: datetime
+    updated_at: datetime
+    #: The version whose content it repeats, if it came from a revert.
+    restored_from: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """That a version of a workflow can be triggered on a connection. One for each workflow and connection."""
+
+    id: str
+    project_id: str
+    workflow_id: str
+    connection_id: str
+    version_id: str
+    version: int
+    kind: WorkflowKind
+    #: What a function's URL token is derived from; a new one with each takedown and deployment anew.
+    function_nonce: str | None = None
+    created_by: str
+    created_at: datetime

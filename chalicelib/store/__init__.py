@@ -1,0 +1,1 @@
+"""The only importer of PynamoDB: one table, one file a collection."""
