@@ -39,7 +39,7 @@ class Settings:
     work_function: str = "work"
     #: STEPWELL_KEY_PEPPER: the secret under which API keys are hashed. Kept out of ``repr``.
     key_pepper: str = field(default="", repr=False)
-    #: STEPWELL_PUBLIC_URL: the base of the URLs that are handed out, with no slash at its end; empty: the request's own.
+    #: STEPWELL_PUBLIC_URL: the base of the URLs that are handed out, no slash at its end; empty: the request's own.
     public_url: str = ""
     #: STEPWELL_HTTP_ALLOW: private networks that http_request may reach all the same, such as ``10.1.0.0/16``.
     http_allow: tuple[IPv4Network | IPv6Network, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class CallFailed(Exception):  # noqa: N818 - a fact about the call; services turn it into the step's error
+class CallFailed(Exception):
     """A call made on behalf of a step failed; the step's attempt fails with it.
 
     ``code`` and ``message`` are for the workflow's author and reach the run's record: they never hold a credential, a
@@ -18,10 +18,10 @@ class CallFailed(Exception):  # noqa: N818 - a fact about the call; services tur
         self.retry_after = retry_after
 
     def __repr__(self) -> str:
-        return f"CallFailed({self.code!r}, {self.message!r}, retryable={self.retryable}, retry_after={self.retry_after})"
+        return f"CallFailed({self.code!r}, {self.message!r}, retryable={self.retryable})"
 
 
-class Unavailable(Exception):  # noqa: N818 - what it says of the resource is the whole name
+class Unavailable(Exception):
     """A part of Stepwell's own deployment did not do as asked: the message names it and the reason.
 
     It is never a step's fault. A worker lets it end the invocation: the record is the truth, and Lambda's retry or the
