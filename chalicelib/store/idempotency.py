@@ -1,0 +1,78 @@
+"""What idempotency keys were used for. An expired record counts as absent, even if DynamoDB has not removed it yet."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+
+from chalicelib.domain.idempotency import IdempotencyRecord
+from chalicelib.store import keys, times, transactions
+from chalicelib.store.table import Item, MaybeText, Text, Time, Whole, find, none_if_impossible
+from chalicelib.store.transactions import Write
+
+
+class IdempotencyItem(Item):
+    """One use of an idempotency key."""
+
+    scope = Text()
+    key_text = Text()
+    project_id = Text()
+    request_digest = Text()
+    run_id = MaybeText()
+    response = MaybeText()
+    created_at = Time()
+    expires_at = Time()
+    #: In seconds: some time after it DynamoDB removes the item.
+    ttl = Whole()
+
+    @classmethod
+    def of(cls, record: IdempotencyRecord) -> Self:
+        """Return the item of a record."""
+        return cls(
+            *keys.idempotency(record.project_id, record.scope, record.key),
+            scope=record.scope,
+            key_text=record.key,
+            project_id=record.project_id,
+            request_digest=record.request_digest,
+            run_id=record.run_id,
+            response=record.response,
+            created_at=record.created_at,
+            expires_at=record.expires_at,
+            ttl=times.seconds_of(record.expires_at) + 1,
+        )
+
+    def record(self) -> IdempotencyRecord:
+        """Return the record."""
+        return IdempotencyRecord(
+            scope=self.scope,
+            key=self.key_text,
+            project_id=self.project_id,
+            request_digest=self.request_digest,
+            run_id=self.run_id,
+            response=self.response,
+            created_at=self.created_at,
+            expires_at=self.expires_at,
+        )
+
+
+def put(record: IdempotencyRecord) -> None:
+    """Take a key that is free; Exists if it is in use. Of two takers at once, one has it."""
+    transactions.make(creation(record))
+
+
+def answer(record: IdempotencyRecord) -> None:
+    """Add to a record what was answered. Only the request that took the key does, so that nothing is compared."""
+    transactions.make(transactions.put(IdempotencyItem.of(record)))
+
+
+@none_if_impossible
+def load(project_id: str, scope: str, key: str, *, now: datetime) -> IdempotencyRecord | None:
+    """Return what a key was used for, if it still is in use."""
+    item = find(IdempotencyItem, keys.idempotency(project_id, scope, key))
+    return item.record() if item is not None and now < item.expires_at else None
+
+
+def creation(record: IdempotencyRecord) -> Write:
+    """Return the write that takes a key, to be made together with what it was sent for."""
+    expired = IdempotencyItem.expires_at <= record.created_at
+    return transactions.create(IdempotencyItem.of(record), expired, part="idempotency")

@@ -1,0 +1,188 @@
+"""The grammar of the table's keys, whole. No key is built anywhere else.
+
+The root of a collection begins with ``#``, which sorts before letters: a query of the collection reads it first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from chalicelib.store.times import text_of
+
+#: The sweep index is split so, to spread its writes; `sweep` asks every shard.
+SWEEP_SHARDS: Final = ("0", "1", "2", "3")
+
+#: What begins the sort keys of a collection's members.
+VERSIONS: Final = "VERSION#"
+DEPLOYMENTS: Final = "DEPLOYMENT#"
+CONNECTIONS: Final = "CONNECTION#"
+EVENTS: Final = "EVENT#"
+STEPS: Final = "STEP#"
+#: What begins the list keys of projects' lists.
+LISTED_WORKFLOWS: Final = "WORKFLOW#"
+LISTED_API_KEYS: Final = "KEY#"
+
+_RUN_ROOT: Final = "#RUN"
+_LONGEST_ID: Final = 200
+#: In characters: even at four bytes each it stays within the 1,024 bytes of a sort key.
+_LONGEST_STEP_KEY: Final = 240
+_LONGEST_NUMBER: Final = 6
+
+
+class ImpossibleId(ValueError):
+    """No object can have this id."""
+
+
+class Key(NamedTuple):
+    """Where an item lies."""
+
+    pk: str
+    sk: str
+
+
+def workflow(workflow_id: str) -> Key:
+    """Return the key of a workflow."""
+    return Key(f"WORKFLOW#{_id(workflow_id)}", "#WORKFLOW")
+
+
+def version(workflow_id: str, number: int) -> Key:
+    """Return the key of a version; six digits keep them in order."""
+    return Key(workflow(workflow_id).pk, f"{VERSIONS}{number:0{_LONGEST_NUMBER}d}")
+
+
+def version_id(workflow_id: str, id_: str) -> Key:
+    """Return the key of what says which number a version's id has."""
+    return Key(workflow(workflow_id).pk, f"VERSION-ID#{_id(id_)}")
+
+
+def deployment(workflow_id: str, connection_id: str) -> Key:
+    """Return the key of what is deployed of a workflow on a connection."""
+    return Key(workflow(workflow_id).pk, f"{DEPLOYMENTS}{_id(connection_id)}")
+
+
+def function(digest: str) -> Key:
+    """Return the key of what a function's URL leads to, by the digest of its token."""
+    return Key(f"FUNCTION#{_id(digest)}", "#FUNCTION")
+
+
+def run(run_id: str) -> Key:
+    """Return the key of a run."""
+    return Key(f"RUN#{_id(run_id)}", _RUN_ROOT)
+
+
+def run_payload(run_id: str, digest: str) -> Key:
+    """Return the key of a payload that is too large to lie in the run itself."""
+    return Key(run(run_id).pk, f"PAYLOAD#{_id(digest)}")
+
+
+def run_output(run_id: str, digest: str) -> Key:
+    """Return the key of an output that is too large to lie in the run itself."""
+    return Key(run(run_id).pk, f"OUTPUT#{_id(digest)}")
+
+
+def event(run_id: str, event_id: str) -> Key:
+    """Return the key of an event sent to a run."""
+    return Key(run(run_id).pk, f"{EVENTS}{_id(event_id)}")
+
+
+def step(run_id: str, step_key: str) -> Key:
+    """Return the key of a step's record.
+
+    A very long step key (loops within loops) is cut, and its digest keeps it apart from others.
+    """
+    if len(step_key) <= _LONGEST_STEP_KEY:
+        return Key(f"RUN#{_id(run_id)}", STEPS + step_key)
+    digest = hashlib.sha256(step_key.encode()).hexdigest()
+    return Key(f"RUN#{_id(run_id)}", f"{STEPS}{step_key[: _LONGEST_STEP_KEY - len(digest)]}~{digest}")
+
+
+def history(run_id: str) -> str:
+    """Return the partition of a run's history, apart from the run so that loading a run does not read it."""
+    return f"HISTORY#{_id(run_id)}"
+
+
+def history_record(run_id: str, at: datetime, record_id: str) -> Key:
+    """Return the key of one record of a run's history."""
+    return Key(history(run_id), f"{text_of(at)}#{_id(record_id)}")
+
+
+def api_key(key_id: str) -> Key:
+    """Return the key of an API key."""
+    return Key(f"KEY#{_id(key_id)}", "#KEY")
+
+
+def project(project_id: str) -> Key:
+    """Return the key of a project."""
+    return Key(f"PROJECT#{_id(project_id)}", "#PROJECT")
+
+
+def connection(project_id: str, connection_id: str) -> Key:
+    """Return the key of a project's connection; ids of connections are unique within a project only."""
+    return Key(project(project_id).pk, f"{CONNECTIONS}{_id(connection_id)}")
+
+
+def idempotency(project_id: str, scope: str, key: str) -> Key:
+    """Return the key of an idempotency record; the sender's key may be any text, so only its digest is part of ours."""
+    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+    return Key(f"IDEMPOTENCY#{_id(project_id)}#{_id(scope)}#{digest}", "#RECORD")
+
+
+def id_of(pk: str) -> str:
+    """Return the id of the object whose collection a partition is."""
+    return pk.split("#", 1)[1]
+
+
+def member_of(sk: str) -> str:
+    """Return the id, number or key of a collection's member."""
+    return sk.split("#", 1)[1]
+
+
+def is_run(key: Key) -> bool:
+    """Whether a run itself lies there."""
+    return key.sk == _RUN_ROOT
+
+
+def listed_run(status: str, created_at: datetime, run_id: str) -> str:
+    """Return the list key of a run: one list for each status, in the order of creation."""
+    return f"{listed_runs(status)}{position(created_at, run_id)}"
+
+
+def listed_runs(status: str) -> str:
+    """Return what begins the list keys of the runs in a status."""
+    return f"RUN#{status}#"
+
+
+def listed_workflow(updated_at: datetime, workflow_id: str) -> str:
+    """Return the list key of a workflow."""
+    return f"{LISTED_WORKFLOWS}{position(updated_at, workflow_id)}"
+
+
+def trashed_workflow(deleted_at: datetime, workflow_id: str) -> str:
+    """Return the list key of a workflow in the trash."""
+    return f"TRASH#{position(deleted_at, workflow_id)}"
+
+
+def listed_api_key(created_at: datetime, key_id: str) -> str:
+    """Return the list key of an API key."""
+    return f"{LISTED_API_KEYS}{position(created_at, key_id)}"
+
+
+def position(at: datetime, id_: str) -> str:
+    """Return the end of a list key: the place in a list, which cursors hold too."""
+    return f"{text_of(at)}#{_id(id_)}"
+
+
+def sweep_shard(run_id: str) -> str:
+    """Return the shard of the sweep index that a run always lies in."""
+    return SWEEP_SHARDS[zlib.crc32(run_id.encode()) % len(SWEEP_SHARDS)]
+
+
+def _id(text: str) -> str:
+    """Return the id, if it is one: ``#`` would reach into another's keys, and a key's length is limited."""
+    if 0 < len(text) <= _LONGEST_ID and "#" not in text and text.isprintable():
+        return text
+    message = f"an id is 1 to {_LONGEST_ID} printable characters without '#'"
+    raise ImpossibleId(message)

@@ -1,0 +1,50 @@
+"""Pages of a list, and the opaque cursor between one page and the next."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from chalicelib.domain.refusal import Invalid
+from chalicelib.store import keys, times
+
+_Listed = TypeVar("_Listed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Generic[_Listed]):
+    """A part of a list."""
+
+    items: tuple[_Listed, ...]
+    #: What to ask for the next part with; none on the last.
+    cursor: str | None
+
+
+def encoded(position: str) -> str:
+    """Return the cursor for a place in a list."""
+    return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
+
+
+def decoded(cursor: str) -> str:
+    """Return the place in a list that a cursor stands for, ``<time>#<id>``; one that is none of ours is Invalid."""
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+        time, _, id_ = text.partition("#")
+        return keys.position(times.time_of(time), id_)
+    except (ValueError, binascii.Error) as error:
+        message = "cursor is not one that this list returned"
+        raise Invalid(message, field="cursor") from error
+
+
+def page_of(
+    positions: Sequence[str],
+    limit: int,
+    load: Callable[[Sequence[str]], Iterator[_Listed]],
+) -> Page[_Listed]:
+    """Return the page of what stands at the first ``limit`` places, with a cursor if there are more."""
+    wanted = positions[:limit]
+    more = len(positions) > limit
+    return Page(items=tuple(load(wanted)), cursor=encoded(wanted[-1]) if more else None)

@@ -1,0 +1,71 @@
+"""The parts that writes of a run's root are made of: what differs, what it must still be, and what an event adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from chalicelib.domain.run import Run
+from chalicelib.domain.step import Event
+from chalicelib.store import keys, times, transactions
+from chalicelib.store.run_items import EventItem, RunItem
+from chalicelib.store.transactions import Write
+
+#: The sweep's time is there exactly while a run has not ended.
+LIVE: Final = RunItem.next_check_at.exists()
+
+
+def differences(before: Run, after: Run) -> list[Action]:
+    """Return what makes the one run the other, and nothing that is the same in both.
+
+    To write an attribute again costs nothing by itself, but the list key and the sweep's time are in indexes too.
+    """
+    if before.payload is after.payload:
+        before, after = replace(before, payload=None), replace(after, payload=None)
+    old, new = RunItem.of(before).attribute_values, RunItem.of(after).attribute_values
+    return [set_or_remove(name, new.get(name)) for name in new if new.get(name) != old.get(name)]
+
+
+def set_or_remove(name: str, value: str | int | datetime | None) -> Action:
+    """Set an attribute, or remove one that there is nothing to say of."""
+    attribute = RunItem.get_attributes()[name]
+    return attribute.remove() if value is None else attribute.set(value)
+
+
+def token_as_in(run: Run) -> Condition:
+    """Hold a write to the task token that its maker has seen, or to there being none."""
+    if run.park_token is None:
+        return RunItem.park_token.does_not_exist()
+    return RunItem.park_token == run.park_token
+
+
+def update_once(
+    run_id: str,
+    actions: Sequence[Action],
+    condition: Condition,
+    *,
+    landed: Callable[[RunItem], bool],
+) -> None:
+    """Change a run; an earlier try of the same, its answer lost, counts as success if ``landed`` knows its marks."""
+    write = transactions.update(RunItem, keys.run(run_id), actions, condition, part="run")
+    transactions.make_once(write, RunItem, landed=landed)
+
+
+def event_writes(run_id: str, event: Event, *, part: str) -> tuple[Write, Write]:
+    """Return the writes that keep an event for a run that has not ended, wake it, and have the sweep look at once.
+
+    An event written twice is taken once: a step's record names it, and the second is that same event.
+    """
+    actions = [
+        RunItem.wake_seq.add(1),
+        RunItem.next_check_at.set(times.milliseconds_of(event.received_at)),
+    ]
+    return (
+        transactions.update(RunItem, keys.run(run_id), actions, LIVE, part=part),
+        transactions.put(EventItem.of(run_id, event), part=part),
+    )

@@ -1,0 +1,299 @@
+"""The items of a run's collection, mapped to and from the domain's records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, Self
+
+from chalicelib.domain.run import Lease, Run, RunStatus
+from chalicelib.domain.step import Event, StepRecord, StepStatus, WaitKind
+from chalicelib.domain.value import Value, dumps
+from chalicelib.store import keys, times, values
+from chalicelib.store.keys import Key
+from chalicelib.store.table import Item, MaybeText, MaybeTime, MaybeWhole, Text, Time, Whole, get_many
+
+#: A payload or output of more text than this lies in an item of its own: the run itself is written by every lease, verb
+#: and end, and read by every poll, and DynamoDB charges by the whole item.
+LARGEST_IN_ROOT: Final = 1024
+
+
+class ValueItem(Item):
+    """A payload or output apart from its run, under the digest of its text: written twice, it is the same twice."""
+
+    text = Text()
+
+    @classmethod
+    def of(cls, run: Run) -> Iterator[ValueItem]:
+        """Yield what lies apart from the run itself; it must be written before the run that points to it."""
+        for value, key_of in ((run.payload, keys.run_payload), (run.output, keys.run_output)):
+            text = values.inline(value)
+            if text is not None and _large(text):
+                yield cls(*key_of(run.id, values.digest_of(text)), text=text)
+
+
+class RunItem(Item):
+    """The root of a run's collection: the run itself."""
+
+    project_id = Text()
+    workflow_id = Text()
+    list_key = Text()
+    version_id = Text()
+    version = Whole()
+    connection_id = Text()
+    status = Text()
+    triggered_by = Text()
+    created_by = Text()
+    created_at = Time()
+    updated_at = Time()
+    started_at = MaybeTime()
+    finished_at = MaybeTime()
+    expires_at = MaybeTime()
+    payload = MaybeText()
+    payload_handle = MaybeText()
+    #: The digest of a payload that lies in an item of its own.
+    payload_apart = MaybeText()
+    output = MaybeText()
+    output_handle = MaybeText()
+    #: The digest of an output that lies in an item of its own.
+    output_apart = MaybeText()
+    error = MaybeText()
+    tags = MaybeText()
+    max_parallel_steps = MaybeWhole()
+    parent_run_id = MaybeText()
+    parent_step = MaybeText()
+    depth = MaybeWhole()
+    retry_of_run_id = MaybeText()
+    wake_seq = Whole()
+    lease_seq = Whole()
+    lease_owner = MaybeText()
+    lease_expires_at = MaybeTime()
+    claims = MaybeText()
+    park_token = MaybeText()
+    waiting_for = MaybeText()
+    #: In milliseconds; with the shard it is there exactly while the run has not ended.
+    next_check_at = MaybeWhole()
+    sweep_shard = MaybeText()
+
+    @classmethod
+    def of(cls, run: Run) -> Self:
+        """Return the item of a run; a run that has not ended but would never be looked at again is a ``ValueError``."""
+        if not run.status.ended and run.next_check_at is None:
+            message = "a run that has not ended needs a time to look at it again"
+            raise ValueError(message)
+        payload, payload_apart = _text_or_digest(run.payload)
+        output, output_apart = _text_or_digest(run.output)
+        next_check_at = run.next_check_at if not run.status.ended else None
+        return cls(
+            *keys.run(run.id),
+            project_id=run.project_id,
+            workflow_id=run.workflow_id,
+            list_key=keys.listed_run(run.status, run.created_at, run.id),
+            version_id=run.version_id,
+            version=run.version,
+            connection_id=run.connection_id,
+            status=run.status.value,
+            triggered_by=run.triggered_by,
+            created_by=run.created_by,
+            created_at=run.created_at,
+            updated_at=run.updated_at,
+            started_at=run.started_at,
+            finished_at=run.finished_at,
+            expires_at=run.expires_at,
+            payload=payload,
+            payload_handle=values.handle(run.payload),
+            payload_apart=payload_apart,
+            output=output,
+            output_handle=values.handle(run.output),
+            output_apart=output_apart,
+            error=values.error_text(run.error),
+            tags=dumps(run.tags) if run.tags else None,
+            max_parallel_steps=run.max_parallel_steps or None,
+            parent_run_id=run.parent_run_id,
+            parent_step=run.parent_step,
+            depth=run.depth or None,
+            retry_of_run_id=run.retry_of_run_id,
+            wake_seq=run.wake_seq,
+            lease_seq=run.lease_seq,
+            lease_owner=run.lease.owner if run.lease else None,
+            lease_expires_at=run.lease.expires_at if run.lease else None,
+            claims=values.claims_text(run.claims),
+            park_token=run.park_token,
+            waiting_for=",".join(run.waiting_for) or None,
+            next_check_at=times.milliseconds_of(next_check_at) if next_check_at else None,
+            sweep_shard=keys.sweep_shard(run.id) if next_check_at else None,
+        )
+
+    def apart(self) -> Iterator[Key]:
+        """Yield where the values lie that the run points to."""
+        run_id = keys.id_of(self.pk)
+        if self.payload_apart is not None:
+            yield keys.run_payload(run_id, self.payload_apart)
+        if self.output_apart is not None:
+            yield keys.run_output(run_id, self.output_apart)
+
+    def run(self, texts: Mapping[Key, str]) -> Run:
+        """Return the run, given the texts of the values that lie apart."""
+        run_id = keys.id_of(self.pk)
+        payload, output = self.payload, self.output
+        if self.payload_apart is not None:
+            payload = texts[keys.run_payload(run_id, self.payload_apart)]
+        if self.output_apart is not None:
+            output = texts[keys.run_output(run_id, self.output_apart)]
+        lease = None
+        if self.lease_owner is not None and self.lease_expires_at is not None:
+            lease = Lease(owner=self.lease_owner, expires_at=self.lease_expires_at)
+        return Run(
+            id=run_id,
+            project_id=self.project_id,
+            workflow_id=self.workflow_id,
+            version_id=self.version_id,
+            version=self.version,
+            connection_id=self.connection_id,
+            status=RunStatus(self.status),
+            triggered_by=self.triggered_by,
+            created_by=self.created_by,
+            created_at=self.created_at,
+            updated_at=self.updated_at,
+            started_at=self.started_at,
+            finished_at=self.finished_at,
+            expires_at=self.expires_at,
+            payload=values.value_of(payload, self.payload_handle),
+            output=values.value_of(output, self.output_handle),
+            error=values.error_of(self.error),
+            tags=values.tags_of(self.tags),
+            max_parallel_steps=self.max_parallel_steps or 0,
+            parent_run_id=self.parent_run_id,
+            parent_step=self.parent_step,
+            depth=self.depth or 0,
+            retry_of_run_id=self.retry_of_run_id,
+            wake_seq=self.wake_seq,
+            lease_seq=self.lease_seq,
+            lease=lease,
+            claims=values.claims_of(self.claims),
+            park_token=self.park_token,
+            waiting_for=tuple(WaitKind(kind) for kind in (self.waiting_for or "").split(",") if kind),
+            next_check_at=times.from_milliseconds(self.next_check_at) if self.next_check_at is not None else None,
+        )
+
+
+class StepItem(Item):
+    """A step's record. It has no index attributes, and nothing in it that goes without saying: it is written most."""
+
+    #: The step's key, where it is too long for the sort key.
+    key_text = MaybeText()
+    status = Text()
+    attempt = Whole()
+    started_at = MaybeTime()
+    finished_at = MaybeTime()
+    generation = MaybeWhole()
+    failures = MaybeWhole()
+    losses = MaybeWhole()
+    output = MaybeText()
+    output_handle = MaybeText()
+    error = MaybeText()
+    retry_at = MaybeTime()
+    wait = MaybeText()
+    event_id = MaybeText()
+    branch = MaybeText()
+    claims = MaybeText()
+    revision = Whole()
+    #: Tells the write that made it from all others.
+    write_id = Text()
+
+    @classmethod
+    def of(cls, run_id: str, record: StepRecord, write_id: str) -> Self:
+        """Return the item of a record."""
+        key = keys.step(run_id, record.key)
+        return cls(
+            *key,
+            key_text=None if key.sk.endswith(record.key) else record.key,
+            status=record.status.value,
+            attempt=record.attempt,
+            started_at=record.started_at,
+            finished_at=record.finished_at,
+            generation=record.generation if record.generation != 1 else None,
+            failures=record.failures or None,
+            losses=record.losses or None,
+            output=values.inline(record.output),
+            output_handle=values.handle(record.output),
+            error=values.error_text(record.error),
+            retry_at=record.retry_at,
+            wait=values.wait_text(record.wait),
+            event_id=record.event_id,
+            branch=record.branch,
+            claims=values.claims_text(record.claims),
+            revision=record.revision,
+            write_id=write_id,
+        )
+
+    def record(self) -> StepRecord:
+        """Return the record."""
+        return StepRecord(
+            key=self.key_text if self.key_text is not None else keys.member_of(self.sk),
+            status=StepStatus(self.status),
+            attempt=self.attempt,
+            started_at=self.started_at,
+            finished_at=self.finished_at,
+            generation=self.generation or 1,
+            failures=self.failures or 0,
+            losses=self.losses or 0,
+            output=values.value_of(self.output, self.output_handle),
+            error=values.error_of(self.error),
+            retry_at=self.retry_at,
+            wait=values.wait_of(self.wait),
+            event_id=self.event_id,
+            branch=self.branch,
+            claims=values.claims_of(self.claims),
+            revision=self.revision,
+        )
+
+
+class EventItem(Item):
+    """An event sent to a run."""
+
+    type = Text()
+    payload = MaybeText()
+    payload_handle = MaybeText()
+    sent_by = Text()
+    received_at = Time()
+
+    @classmethod
+    def of(cls, run_id: str, event: Event) -> Self:
+        """Return the item of an event."""
+        return cls(
+            *keys.event(run_id, event.id),
+            type=event.type,
+            payload=values.inline(event.payload),
+            payload_handle=values.handle(event.payload),
+            sent_by=event.sent_by,
+            received_at=event.received_at,
+        )
+
+    def event(self) -> Event:
+        """Return the event."""
+        return Event(
+            id=keys.member_of(self.sk),
+            type=self.type,
+            payload=values.value_of(self.payload, self.payload_handle),
+            sent_by=self.sent_by,
+            received_at=self.received_at,
+        )
+
+
+def _text_or_digest(value: Value) -> tuple[str | None, str | None]:
+    """Return the text that lies in the run itself, or else the digest of one that does not."""
+    text = values.inline(value)
+    if text is not None and _large(text):
+        return None, values.digest_of(text)
+    return text, None
+
+
+def _large(text: str) -> bool:
+    return len(text.encode()) > LARGEST_IN_ROOT
+
+
+def whole(items: Sequence[RunItem]) -> list[Run]:
+    """Return the runs of items, fetching the values that lie apart, if any do."""
+    raws = get_many(key for item in items for key in item.apart())
+    texts = {key: raw["text"]["S"] for key, raw in raws.items()}
+    return [item.run(texts) for item in items]

@@ -1,0 +1,85 @@
+"""Lists of runs: a project's and a workflow's, newest first, and what the sweep has to look at."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from pynamodb.expressions.condition import Condition
+
+from chalicelib.domain.run import Run, RunStatus
+from chalicelib.store import keys, times
+from chalicelib.store.paging import Page, decoded, page_of
+from chalicelib.store.run_items import RunItem, whole
+from chalicelib.store.table import ByProject, ByWorkflow, Sweep, get_many, query
+
+#: A run that moves on while its list is read, status by status, is met again under the later status, not missed.
+_LIFECYCLE: Final = (
+    RunStatus.PENDING,
+    RunStatus.RUNNING,
+    RunStatus.PAUSED,
+    RunStatus.COMPLETED,
+    RunStatus.FAILED,
+    RunStatus.TIMED_OUT,
+    RunStatus.CANCELED,
+)
+
+
+class _List(NamedTuple):
+    """One owner's list of runs."""
+
+    by: str
+    owner: str
+
+
+def page_of_project(project_id: str, *, status: RunStatus | None, cursor: str | None, limit: int) -> Page[Run]:
+    """Return a project's runs, newest first; a cursor that is none of ours is Invalid."""
+    return _page(_List(ByProject.Meta.index_name, project_id), status, cursor, limit)
+
+
+def page_of_workflow(workflow_id: str, *, status: RunStatus | None, cursor: str | None, limit: int) -> Page[Run]:
+    """Return a workflow's runs, newest first; a cursor that is none of ours is Invalid."""
+    return _page(_List(ByWorkflow.Meta.index_name, workflow_id), status, cursor, limit)
+
+
+def overdue(now: datetime, limit: int) -> list[str]:
+    """Return the ids of at most ``limit`` runs that should have been looked at by now, the longest overdue first."""
+    due = RunItem.next_check_at <= times.milliseconds_of(now)
+    found = (
+        (int(raw["next_check_at"]["N"]), keys.id_of(raw["pk"]["S"]))
+        for shard in keys.SWEEP_SHARDS
+        for raw in query(shard, due, index=Sweep.Meta.index_name, limit=limit)
+    )
+    return [run_id for _, run_id in heapq.nsmallest(limit, found)]
+
+
+def _page(listed: _List, status: RunStatus | None, cursor: str | None, limit: int) -> Page[Run]:
+    before = decoded(cursor) if cursor is not None else None
+    statuses = (status,) if status is not None else _LIFECYCLE
+    positions = itertools.chain.from_iterable(_positions(listed, one, before, limit + 1) for one in statuses)
+    newest = heapq.nlargest(limit + 1, set(positions))
+    return page_of(newest, limit, lambda wanted: _runs(wanted, status))
+
+
+def _positions(listed: _List, status: RunStatus, before: str | None, limit: int) -> Iterator[str]:
+    """Yield at most ``limit`` places in one status's list, ``<time>#<id>``, from the newest, or from before a place."""
+    prefix = keys.listed_runs(status)
+    # The place itself is read and dropped: DynamoDB's BETWEEN includes its ends.
+    sort: Condition = (
+        RunItem.list_key.startswith(prefix) if before is None else RunItem.list_key.between(prefix, prefix + before)
+    )
+    for raw in query(listed.owner, sort, index=listed.by, descending=True, limit=limit + (before is not None)):
+        position = raw["list_key"]["S"].removeprefix(prefix)
+        if position != before:
+            yield position
+
+
+def _runs(positions: Sequence[str], status: RunStatus | None) -> Iterator[Run]:
+    """Yield the runs at the places, as they stand now; one that has left the status meanwhile is left out."""
+    wanted = [keys.run(keys.member_of(position)) for position in positions]
+    raws = get_many(wanted)
+    items = [RunItem.from_raw_data(raws[key]) for key in wanted if key in raws]
+    yield from whole([item for item in items if status is None or item.status == status])
