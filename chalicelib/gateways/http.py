@@ -56,6 +56,9 @@ FIRST_SERVER_FAILURE: Final = 500
 #: The longest that a far end may put us off.
 LONGEST_RETRY_AFTER: Final = 86_400.0
 
+#: The gateways that ``gateway`` made, for ``reset`` to close.
+_made: list[HttpGateway] = []
+
 
 class Http(Protocol):
     """What services ask of HTTP."""
@@ -151,12 +154,16 @@ def gateway(settings: Settings) -> HttpGateway:
 
 @functools.cache
 def _gateway(allow: tuple[Network, ...]) -> HttpGateway:
-    return HttpGateway(switchboard=Switchboard(allow=allow))
+    made = HttpGateway(switchboard=Switchboard(allow=allow))
+    _made.append(made)
+    return made
 
 
 def reset() -> None:
-    """Forget the gateways and their connections (tests)."""
+    """Forget the gateways and close their connections (tests, the local stack)."""
     _gateway.cache_clear()
+    while _made:
+        _made.pop().switchboard.close()
 
 
 def status_failure(response: HttpResponse, *, now: datetime) -> CallFailed | None:
