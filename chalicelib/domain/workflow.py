@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from chalicelib.domain.value import Json
+from chalicelib.domain.value import Value
 
 
 class WorkflowKind(StrEnum):
@@ -69,7 +69,7 @@ class WorkflowVersion:
     workflow_id: str
     number: int
     #: The source as its author sent it: a graph (``{"ir": …}``); later dialects add theirs.
-    source: Json
+    source: Value
     deployed: bool = False
     created_by: str
     created_at: datetime

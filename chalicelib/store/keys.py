@@ -73,6 +73,11 @@ def run(run_id: str) -> Key:
     return Key(f"RUN#{_id(run_id)}", _RUN_ROOT)
 
 
+def run_partition(run_id: str) -> str:
+    """Return the partition of a run's collection, as the park state machine is told it."""
+    return run(run_id).pk
+
+
 def run_payload(run_id: str, digest: str) -> Key:
     """Return the key of a payload that is too large to lie in the run itself."""
     return Key(run(run_id).pk, f"PAYLOAD#{_id(digest)}")
@@ -168,6 +173,11 @@ def trashed_workflow(deleted_at: datetime, workflow_id: str) -> str:
 def listed_api_key(created_at: datetime, key_id: str) -> str:
     """Return the list key of an API key."""
     return f"{LISTED_API_KEYS}{position(created_at, key_id)}"
+
+
+def after_all(prefix: str) -> str:
+    """Return what sorts right after everything that begins with a prefix ending in ``#``."""
+    return prefix.removesuffix("#") + "$"
 
 
 def position(at: datetime, id_: str) -> str:

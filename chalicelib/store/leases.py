@@ -185,6 +185,18 @@ def postpone(run: Run, next_check_at: datetime) -> None:
         return
 
 
+def unpark(run: Run, next_check_at: datetime) -> None:
+    """Take away the token of a run that should have been woken by now; Superseded if it moved on since it was loaded.
+
+    It is looked at again at the time given. An execution that still waits with the token is not harmed: when it ends it
+    invokes drive, which finds the run as it then is.
+    """
+    due = run.next_check_at or next_check_at
+    actions = [RunItem.park_token.remove(), RunItem.next_check_at.set(times.milliseconds_of(next_check_at))]
+    as_loaded = (RunItem.next_check_at == times.milliseconds_of(due)) & (RunItem.lease_seq == run.lease_seq)
+    transactions.make(transactions.update(RunItem, keys.run(run.id), actions, as_loaded))
+
+
 def _held(run: Run) -> Condition:
     """Hold a write to the lease and the wake counter that its driver has seen."""
     if run.lease is None:

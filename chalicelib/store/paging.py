@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from chalicelib.domain.refusal import Invalid
 from chalicelib.store import keys, times
+from chalicelib.store.table import ByProject, query
 
 _Listed = TypeVar("_Listed")
 
@@ -37,6 +38,39 @@ def decoded(cursor: str) -> str:
     except (ValueError, binascii.Error) as error:
         message = "cursor is not one that this list returned"
         raise Invalid(message, field="cursor") from error
+
+
+def decoded_number(cursor: str) -> int:
+    """Return the number that stands for an id in a cursor; a cursor that is none of ours is Invalid."""
+    number = keys.member_of(decoded(cursor))
+    if not number.isascii() or not number.isdigit():
+        message = "cursor is not one that this list returned"
+        raise Invalid(message, field="cursor")
+    return int(number)
+
+
+def listed(
+    project_id: str,
+    prefix: str,
+    cursor: str | None,
+    limit: int,
+    load: Callable[[Sequence[str]], Iterator[_Listed]],
+) -> Page[_Listed]:
+    """Return a page of one of a project's lists, newest first; ``load`` is given places, ``<time>#<id>``."""
+    found = positions(ByProject.Meta.index_name, project_id, prefix, decoded(cursor) if cursor else None, limit + 1)
+    return page_of(list(found), limit, load)
+
+
+def positions(index: str, owner: str, prefix: str, before: str | None, limit: int) -> Iterator[str]:
+    """Yield at most ``limit`` places of a list, ``<time>#<id>``, from the newest, or from the one before a place."""
+    # The place itself is read too and dropped: DynamoDB's BETWEEN includes its ends.
+    end = keys.after_all(prefix) if before is None else prefix + before
+    extra = before is not None
+    sort = ByProject.list_key.between(prefix, end)
+    for raw in query(owner, sort, index=index, descending=True, limit=limit + extra):
+        place = raw["list_key"]["S"].removeprefix(prefix)
+        if place != before:
+            yield place
 
 
 def page_of(

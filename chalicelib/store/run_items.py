@@ -256,6 +256,7 @@ class EventItem(Item):
     payload_handle = MaybeText()
     sent_by = Text()
     received_at = Time()
+    failure = MaybeText()
 
     @classmethod
     def of(cls, run_id: str, event: Event) -> Self:
@@ -267,6 +268,7 @@ class EventItem(Item):
             payload_handle=values.handle(event.payload),
             sent_by=event.sent_by,
             received_at=event.received_at,
+            failure=values.error_text(event.failure),
         )
 
     def event(self) -> Event:
@@ -277,6 +279,7 @@ class EventItem(Item):
             payload=values.value_of(self.payload, self.payload_handle),
             sent_by=self.sent_by,
             received_at=self.received_at,
+            failure=values.error_of(self.failure),
         )
 
 

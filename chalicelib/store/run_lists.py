@@ -8,11 +8,9 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from pynamodb.expressions.condition import Condition
-
 from chalicelib.domain.run import Run, RunStatus
 from chalicelib.store import keys, times
-from chalicelib.store.paging import Page, decoded, page_of
+from chalicelib.store.paging import Page, decoded, page_of, positions
 from chalicelib.store.run_items import RunItem, whole
 from chalicelib.store.table import ByProject, ByWorkflow, Sweep, get_many, query
 
@@ -59,27 +57,16 @@ def overdue(now: datetime, limit: int) -> list[str]:
 def _page(listed: _List, status: RunStatus | None, cursor: str | None, limit: int) -> Page[Run]:
     before = decoded(cursor) if cursor is not None else None
     statuses = (status,) if status is not None else _LIFECYCLE
-    positions = itertools.chain.from_iterable(_positions(listed, one, before, limit + 1) for one in statuses)
-    newest = heapq.nlargest(limit + 1, set(positions))
+    found = itertools.chain.from_iterable(
+        positions(listed.by, listed.owner, keys.listed_runs(one), before, limit + 1) for one in statuses
+    )
+    newest = heapq.nlargest(limit + 1, set(found))
     return page_of(newest, limit, lambda wanted: _runs(wanted, status))
 
 
-def _positions(listed: _List, status: RunStatus, before: str | None, limit: int) -> Iterator[str]:
-    """Yield at most ``limit`` places in one status's list, ``<time>#<id>``, from the newest, or from before a place."""
-    prefix = keys.listed_runs(status)
-    # The place itself is read and dropped: DynamoDB's BETWEEN includes its ends.
-    sort: Condition = (
-        RunItem.list_key.startswith(prefix) if before is None else RunItem.list_key.between(prefix, prefix + before)
-    )
-    for raw in query(listed.owner, sort, index=listed.by, descending=True, limit=limit + (before is not None)):
-        position = raw["list_key"]["S"].removeprefix(prefix)
-        if position != before:
-            yield position
-
-
-def _runs(positions: Sequence[str], status: RunStatus | None) -> Iterator[Run]:
+def _runs(places: Sequence[str], status: RunStatus | None) -> Iterator[Run]:
     """Yield the runs at the places, as they stand now; one that has left the status meanwhile is left out."""
-    wanted = [keys.run(keys.member_of(position)) for position in positions]
+    wanted = [keys.run(keys.member_of(place)) for place in places]
     raws = get_many(wanted)
     items = [RunItem.from_raw_data(raws[key]) for key in wanted if key in raws]
     yield from whole([item for item in items if status is None or item.status == status])

@@ -19,7 +19,7 @@ from chalicelib.store import idempotency as idempotency_records
 from chalicelib.store import keys, times, transactions
 from chalicelib.store.errors import Superseded
 from chalicelib.store.keys import Key
-from chalicelib.store.leases import finish, postpone, put_step, release, take_lease, update_claims
+from chalicelib.store.leases import finish, postpone, put_step, release, take_lease, unpark, update_claims
 from chalicelib.store.run_changes import LIVE, differences, token_as_in
 from chalicelib.store.run_items import EventItem, RunItem, StepItem, ValueItem, whole
 from chalicelib.store.run_lists import overdue, page_of_project, page_of_workflow
@@ -42,6 +42,7 @@ __all__ = [
     "put_step",
     "release",
     "take_lease",
+    "unpark",
     "update_claims",
     "wake",
 ]
