@@ -37,12 +37,27 @@ TRIGGER_API_BUNDLES: Mapping[str, frozenset[Scope]] = MappingProxyType(
 )
 
 
+def word_for(scope: Scope, bundles: Mapping[str, frozenset[Scope]]) -> str:
+    """Return the word that a dialect has for a fine scope, or the fine scope itself where it has none."""
+    return next((word for word, scopes in bundles.items() if scope in scopes), scope.value)
+
+
 def scopes_of(words: Iterable[str]) -> frozenset[Scope]:
     """Return the fine scopes that words, fine or a bundle's name, stand for; an unknown word is a ``ValueError``."""
     found: set[Scope] = set()
     for word in words:
         found |= TRIGGER_API_BUNDLES.get(word) or {Scope(word)}
     return frozenset(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Actor:
+    """Who does something, as the record names them."""
+
+    #: The API key's id.
+    key_id: str
+    #: The API key's name.
+    name: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,85 @@
+"""Endpoints as Chalice's routes: the only module of the API that knows Chalice, and where its peculiarities are met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from chalice.app import Chalice, CORSConfig, Request, Response
+
+from chalicelib import settings
+from chalicelib.api.endpoints import Endpoint, answer
+from chalicelib.api.requests import HttpRequest
+
+#: Browsers anywhere may call: a key is sent by the page itself, never by the browser on its own.
+CORS: Final = CORSConfig(
+    allow_origin="*",
+    allow_headers=["Idempotency-Key", "X-Request-Id"],
+    expose_headers=["X-Request-Id", "Idempotency-Replayed", "X-Next-Cursor"],
+    max_age=600,
+)
+
+
+def register(app: Chalice, endpoints: Iterable[Endpoint]) -> None:
+    """Make each endpoint a route of the app.
+
+    Chalice must not judge the Content-Type (``*/*``): it would answer 415 in its own words, and ask no endpoint.
+    """
+    for endpoint in endpoints:
+        route = app.route(
+            endpoint.path, methods=[endpoint.method], name=endpoint.name, content_types=["*/*"], cors=CORS
+        )
+        route(_route(app, endpoint))
+
+
+def _route(app: Chalice, endpoint: Endpoint) -> Callable[..., Response]:
+    """Return the view that Chalice calls.
+
+    It raises nothing: Chalice's own middleware never sees what a view raises, and its handler would word the error.
+    """
+
+    def route(**path_parameters: str) -> Response:
+        answered = answer(endpoint, _request(app.current_request, path_parameters))
+        return Response(body=answered.body, status_code=answered.status, headers=dict(answered.headers))
+
+    return route
+
+
+def _request(request: Request | None, path_parameters: dict[str, str]) -> HttpRequest:
+    if request is None or request.lambda_context is None:
+        raise RuntimeError("Chalice called a route without a request")
+    event: dict[str, Any] = request.to_original_event()
+    return HttpRequest(
+        path_parameters=path_parameters,
+        query=event["multiValueQueryStringParameters"] or {},
+        headers={name.lower(): value for name, value in (event["headers"] or {}).items()},
+        body=_body(request),
+        request_id=request.lambda_context.aws_request_id,
+        base_url=settings.current().public_url or _base_url(event),
+        at=datetime.now(UTC),
+    )
+
+
+def _body(request: Request) -> bytes:
+    """Return the body's bytes; half a surrogate pair in API Gateway's text is kept, for the JSON reader to refuse."""
+    try:
+        raw = request.raw_body
+    except UnicodeEncodeError:
+        return str(request.to_original_event()["body"]).encode("utf-8", "surrogatepass")
+    return raw if isinstance(raw, bytes) else raw.encode()
+
+
+def _base_url(event: dict[str, Any]) -> str:
+    """Return what the caller put before the path: scheme, host, and the stage or a custom domain's base path.
+
+    API Gateway tells the domain, and the path with that prefix (``requestContext.path``) and without (``path``); the
+    local server tells the Host only.
+    """
+    context = event["requestContext"]
+    domain = context.get("domainName")
+    if domain:
+        prefix = str(context.get("path", "")).removesuffix(str(event.get("path", "")))
+        return f"https://{domain}{prefix.rstrip('/')}"
+    host = next((value for name, value in event["headers"].items() if name.lower() == "host"), "localhost")
+    return f"http://{host}"

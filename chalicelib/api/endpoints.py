@@ -1,0 +1,205 @@
+"""The endpoints that Stepwell has, and how one answers: the only place where a refusal becomes an HTTP status.
+
+A view is an ordinary function. It is called as ``view(caller, **path_ids, body=…, query=…, headers=…)``, with those of
+the last three that the endpoint declares a model for, and returns a model or JSON value, or a ``Reply`` to set the
+status or a header too. Before it is called, in this order: the key is checked, then its scope, then the path, the
+query, the headers and the body.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Final, TypeVar
+
+from pydantic import BaseModel
+
+from chalicelib.api import bodies
+from chalicelib.api.dialects import Dialect, Problem, unforeseen
+from chalicelib.api.faults import describe
+from chalicelib.api.requests import Call, Caller, HttpRequest, path_ids
+from chalicelib.domain.access import Actor, Scope
+from chalicelib.domain.refusal import Refusal
+from chalicelib.domain.value import Json, dumps
+from chalicelib.services import authentication
+
+View = TypeVar("View", bound=Callable[..., object])
+
+_log = logging.getLogger("stepwell.api")
+
+#: HTTP methods that an endpoint may answer; OPTIONS is the gateway's, for CORS.
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+_PARAMETER: Final = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """A view's answer where the body alone does not say it."""
+
+    #: None for an empty body.
+    body: BaseModel | Json
+    #: None for the endpoint's own.
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What goes back over the wire."""
+
+    status: int
+    headers: Mapping[str, str]
+    #: JSON text, or nothing.
+    body: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Endpoint:
+    """One method of one path, and all that the OpenAPI document says of it."""
+
+    method: str
+    #: With its parameters in braces.
+    path: str
+    view: Callable[..., object]
+    dialect: Dialect
+    #: What the caller's key must be allowed; None only where it is public.
+    scope: Scope | None
+    #: The status of success.
+    status: int
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    headers: type[BaseModel] | None = None
+
+    @property
+    def public(self) -> bool:
+        """Whether it asks for no key."""
+        return self.scope is None
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the path's parameters, in order."""
+        return tuple(_PARAMETER.findall(self.path))
+
+    @property
+    def name(self) -> str:
+        """A name that no other endpoint has."""
+        return f"{self.view.__name__}_{self.method.lower()}"
+
+
+class Api:
+    """The endpoints of one dialect."""
+
+    def __init__(self, *, dialect: Dialect) -> None:
+        self.dialect = dialect
+        self.endpoints: list[Endpoint] = []
+
+    def endpoint(
+        self,
+        method: str,
+        path: str,
+        *,
+        scope: Scope | None = None,
+        public: bool = False,
+        status: int = 200,
+        body: type[BaseModel] | None = None,
+        query: type[BaseModel] | None = None,
+        headers: type[BaseModel] | None = None,
+    ) -> Callable[[View], View]:
+        """Remember the decorated view as this endpoint; it names a scope, or says that it is public."""
+        if public == (scope is not None):
+            message = f"{method} {path} must either name a scope or be public"
+            raise ValueError(message)
+        if method not in METHODS:
+            message = f"{method} {path}: no such method here"
+            raise ValueError(message)
+
+        def remember(view: View) -> View:
+            endpoint = Endpoint(
+                method=method,
+                path=path,
+                view=view,
+                dialect=self.dialect,
+                scope=scope,
+                status=status,
+                body=body,
+                query=query,
+                headers=headers,
+            )
+            self.endpoints.append(endpoint)
+            return view
+
+        return remember
+
+
+def answer(endpoint: Endpoint, request: HttpRequest) -> Answer:
+    """Answer a request; whatever happens, in the endpoint's dialect and with the request's id."""
+    try:
+        reply = _reply(endpoint, request)
+        return _answer(reply.status or endpoint.status, reply.body, request, reply.headers)
+    except Refusal as refused:
+        return _problem_answer(
+            endpoint.dialect, endpoint.dialect.problem(refused, request_id=request.request_id), request
+        )
+    except Exception as error:  # noqa: BLE001 - the outermost frame of a request: what nobody foresaw is a 500, not a crash
+        _log.error(
+            "a request failed",
+            extra={
+                "action": "request_failed",
+                "request_id": request.request_id,
+                "endpoint": f"{endpoint.method} {endpoint.path}",
+                "fault": describe(error),
+            },
+        )
+        return _problem_answer(endpoint.dialect, unforeseen(request_id=request.request_id), request)
+
+
+def _reply(endpoint: Endpoint, request: HttpRequest) -> Reply:
+    caller = _call(request) if endpoint.scope is None else _caller(endpoint.dialect, endpoint.scope, request)
+    arguments: dict[str, object] = {**path_ids(request)}
+    if endpoint.query is not None:
+        arguments["query"] = bodies.checked(endpoint.query, bodies.single(request.query))
+    if endpoint.headers is not None:
+        arguments["headers"] = bodies.checked(endpoint.headers, dict(request.headers))
+    if endpoint.body is not None:
+        arguments["body"] = bodies.checked(endpoint.body, bodies.read_json(request.body))
+    result = endpoint.view(caller, **arguments)
+    return result if isinstance(result, Reply) else Reply(body=result)  # type: ignore[arg-type] # a view returns no else
+
+
+def _call(request: HttpRequest) -> Call:
+    return Call(request_id=request.request_id, now=request.at, base_url=request.base_url)
+
+
+def _caller(dialect: Dialect, scope: Scope, request: HttpRequest) -> Caller:
+    key = authentication.authenticate(request.headers.get("authorization"), now=request.at)
+    if scope not in key.scopes:
+        raise dialect.scope_missing(scope)
+    return Caller(
+        request_id=request.request_id,
+        now=request.at,
+        base_url=request.base_url,
+        project_id=key.project_id,
+        actor=Actor(key_id=key.id, name=key.name),
+        scopes=key.scopes,
+    )
+
+
+def _problem_answer(dialect: Dialect, problem: Problem, request: HttpRequest) -> Answer:
+    return _answer(problem.status, dialect.error(problem), request, MappingProxyType({}))
+
+
+def _answer(status: int, body: BaseModel | Json, request: HttpRequest, headers: Mapping[str, str]) -> Answer:
+    return Answer(
+        status=status,
+        headers={"Content-Type": "application/json", "X-Request-Id": request.request_id, **headers},
+        body=_text(body),
+    )
+
+
+def _text(body: BaseModel | Json) -> str:
+    if body is None:
+        return ""
+    return body.model_dump_json(by_alias=True) if isinstance(body, BaseModel) else dumps(body)

@@ -1,0 +1,39 @@
+"""The ids that Stepwell hands out, and which texts can be one at all."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Final
+
+from chalicelib.domain.refusal import NotFound
+
+#: Nothing with another form is ever stored, so that what separates the parts of a key cannot be smuggled into one.
+_FORM: Final = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+
+
+def known_form(text: str, noun: str) -> str:
+    """Return the text if it can be an id, else refuse it as the id of no such object."""
+    if not _FORM.fullmatch(text):
+        raise NotFound(f"{noun} not found")
+    return text
+
+
+def workflow_id() -> str:
+    """Return a new workflow's id."""
+    return f"wf_{uuid.uuid4().hex}"
+
+
+def connection_id() -> str:
+    """Return a new connection's id."""
+    return f"conn_{uuid.uuid4().hex}"
+
+
+def deployment_id() -> str:
+    """Return a new deployment's id."""
+    return f"dep_{uuid.uuid4().hex}"
+
+
+def version_id() -> str:
+    """Return a new version's id."""
+    return f"wfv_{uuid.uuid4().hex}"

@@ -1,0 +1,160 @@
+"""Versions of workflows: saved, reverted to, and compiled for whoever runs them."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from chalicelib.domain.access import Actor
+from chalicelib.domain.definition import Definition
+from chalicelib.domain.graph import compile_graph
+from chalicelib.domain.refusal import NotFound
+from chalicelib.domain.value import Json
+from chalicelib.domain.workflow import Workflow, WorkflowVersion
+from chalicelib.services import identifiers, workflows
+from chalicelib.services.contents import Content, content_of, source_of, values_of
+from chalicelib.services.judging import judged_anew
+from chalicelib.services.values import Values
+from chalicelib.store import versions as store
+from chalicelib.store.paging import Page
+
+#: Definitions kept in this process; the least used is forgotten.
+_MOST_KEPT: Final = 64
+
+_kept: OrderedDict[str, Definition] = OrderedDict()
+_keeping = threading.Lock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saved:
+    """A version as it was saved."""
+
+    version: WorkflowVersion
+    #: Whether it is one more, not the newest overwritten.
+    new: bool
+
+
+def save(project_id: str, workflow_id: str, *, ir: Json, actor: Actor, now: datetime) -> Saved:
+    """Save a graph: over the newest version while that is not deployed, else as one more.
+
+    InvalidDefinition tells all that is wrong with it.
+    """
+
+    def use_case() -> Saved:
+        workflow = workflows.load(project_id, workflow_id)
+        return save_newest(workflow, ir, actor=actor, now=now)
+
+    return judged_anew(use_case)
+
+
+def save_newest(workflow: Workflow, ir: Json, *, actor: Actor, now: datetime) -> Saved:
+    """Save a graph with the workflow's trigger code as its newest version; Superseded if the workflow has moved on."""
+    content = _valid_content(workflow, ir)
+    newest = find_newest(workflow)
+    if newest is None or newest.deployed:
+        return Saved(version=_append(workflow, content, actor=actor, now=now), new=True)
+    source = source_of(content, values_of(workflow.project_id))
+    overwritten = replace(newest, source=source, updated_at=now, restored_from=None)
+    store.overwrite(overwritten, workflow=replace(workflow, updated_at=now, revision=workflow.revision + 1))
+    return Saved(version=overwritten, new=False)
+
+
+def revert(project_id: str, workflow_id: str, version_id: str, *, actor: Actor, now: datetime) -> WorkflowVersion:
+    """Save an earlier version's graph as one more version, with the trigger code that the workflow has now."""
+
+    def use_case() -> WorkflowVersion:
+        workflow = workflows.load(project_id, workflow_id)
+        earlier = load(workflow, version_id)
+        content = _valid_content(workflow, content_of(earlier, values_of(project_id)).ir)
+        return _append(workflow, content, actor=actor, now=now, restored_from=earlier.id)
+
+    return judged_anew(use_case)
+
+
+def load(workflow: Workflow, version_id: str) -> WorkflowVersion:
+    """Return a workflow's version, or refuse it as NotFound."""
+    version = store.find_by_id(workflow.id, identifiers.known_form(version_id, "Version"))
+    if version is None:
+        raise NotFound("Version not found")
+    return version
+
+
+def find_newest(workflow: Workflow) -> WorkflowVersion | None:
+    """Return a workflow's newest version, if it has one."""
+    return store.load(workflow.id, workflow.current_version) if workflow.current_version else None
+
+
+def page(project_id: str, workflow_id: str, *, cursor: str | None, limit: int) -> Page[WorkflowVersion]:
+    """Return a workflow's versions, the newest first."""
+    workflow = workflows.load(project_id, workflow_id)
+    return store.page(workflow.id, cursor=cursor, limit=limit)
+
+
+def definition(workflow_id: str, number: int, version_id: str, values: Values) -> Definition:
+    """Return a version compiled. A deployed one never changes: it is kept in this process, and not even read again."""
+    known = _recall(version_id)
+    if known is not None:
+        return known
+    version = store.load(workflow_id, number)
+    if version is None or version.id != version_id:
+        raise NotFound("Version not found")
+    content = content_of(version, values)
+    compiled = compile_graph(content.ir, kind=content.kind, trigger_code=content.trigger_code)
+    return _keep(version_id, compiled) if version.deployed else compiled
+
+
+def forget() -> None:
+    """Keep no definition any longer (tests, the local stack)."""
+    with _keeping:
+        _kept.clear()
+
+
+def _valid_content(workflow: Workflow, ir: Json) -> Content:
+    compile_graph(ir, kind=workflow.kind, trigger_code=workflow.trigger_code)
+    return Content(ir=ir, kind=workflow.kind, trigger_code=workflow.trigger_code)
+
+
+def _append(
+    workflow: Workflow,
+    content: Content,
+    *,
+    actor: Actor,
+    now: datetime,
+    restored_from: str | None = None,
+) -> WorkflowVersion:
+    version = WorkflowVersion(
+        id=identifiers.version_id(),
+        workflow_id=workflow.id,
+        number=workflow.current_version + 1,
+        source=source_of(content, values_of(workflow.project_id)),
+        created_by=actor.name,
+        created_at=now,
+        updated_at=now,
+        restored_from=restored_from,
+    )
+    moved_on = replace(
+        workflow,
+        current_version=version.number,
+        updated_at=now,
+        revision=workflow.revision + 1,
+    )
+    store.create(version, workflow=moved_on)
+    return version
+
+
+def _recall(version_id: str) -> Definition | None:
+    with _keeping:
+        if version_id in _kept:
+            _kept.move_to_end(version_id)
+        return _kept.get(version_id)
+
+
+def _keep(version_id: str, compiled: Definition) -> Definition:
+    with _keeping:
+        _kept[version_id] = compiled
+        while len(_kept) > _MOST_KEPT:
+            _kept.popitem(last=False)
+    return compiled
