@@ -1,1 +1,1 @@
-"""What Stepwell is deployed from (`resources.yaml`, `park.asl.json`) and the stack that stands in for AWS on one machine."""
+"""What Stepwell is deployed from (`resources.yaml`, `park.asl.json`), and what stands in for AWS on one machine."""

@@ -1,4 +1,4 @@
-"""Packages Stepwell for CloudFormation: Chalice's template with `resources.yaml` over it, and the zip of the code; then checks the template."""
+"""Packages Stepwell as Chalice's template with `resources.yaml` over it, checked, and the zip of the code."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def package(out: Path = BUILD, *, stage: str = "dev", project: Path = PROJECT) -
 
 
 def check(path: Path) -> template.Node:
-    """Return what the SAM transform makes of the template; raise BadTemplate if that or cfn-lint finds anything amiss."""
+    """Return what the SAM transform makes of the template; raise BadTemplate if that or cfn-lint finds fault."""
     complaints = [f"{match.rule.id} at line {match.linenumber}: {match.message}" for match in lint_file(path)]
     if complaints:
         raise BadTemplate("\n".join(complaints))

@@ -1,4 +1,4 @@
-"""Reads `resources.yaml` and answers what its references come to; not a CloudFormation, only the part that these files use."""
+"""Reads `resources.yaml` and answers what its references come to: as much of CloudFormation as that file uses."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Resolver:
     resources: Known
 
     def resolve(self, node: Node) -> Node:
-        """Return the node with every `Ref`, `Fn::GetAtt`, `Fn::Sub` and `Fn::Join` replaced; what is unknown is an error."""
+        """Return the node with each `Ref`, `Fn::GetAtt`, `Fn::Sub` and `Fn::Join` replaced, or KeyError if unknown."""
         if isinstance(node, list):
             return [self.resolve(item) for item in node]
         if not isinstance(node, dict):
