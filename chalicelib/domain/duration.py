@@ -1,4 +1,4 @@
-"""Durations and moments as people write them: seconds or ``"2 days"``, ISO 8601 or epoch milliseconds."""
+"""Durations and moments as people write them: seconds or ``"2 days"``, ISO 8601 or epoch seconds."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def describe(duration: timedelta) -> str:
 
 
 def parse_timestamp(value: Json) -> datetime:
-    """Return the moment, in UTC, that ISO 8601 text (no zone means UTC) or a number of epoch milliseconds stands for.
+    """Return the moment, in UTC, that ISO 8601 text (no zone means UTC) or a number of epoch seconds stands for.
 
     Anything else is a ``ValueError`` whose message is for people.
     """
@@ -72,10 +72,10 @@ def parse_timestamp(value: Json) -> datetime:
             moment = datetime.fromisoformat(value.strip())
             return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         if isinstance(value, int | float) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value / 1000, tz=UTC)
+            return datetime.fromtimestamp(value, tz=UTC)
     except (ValueError, OverflowError, OSError):
         pass
-    raise ValueError('a timestamp is ISO 8601 text such as "2026-11-22T09:30:00Z" or a number of epoch milliseconds')
+    raise ValueError('a timestamp is ISO 8601 text such as "2026-11-22T09:30:00Z" or a number of epoch seconds')
 
 
 def _number_seconds(value: Json) -> float:

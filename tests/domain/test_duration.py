@@ -108,7 +108,7 @@ def test_a_duration_is_described_in_its_largest_whole_unit(duration: timedelta, 
 
 @pytest.mark.parametrize(
     "written",
-    ["2026-11-22T09:30:00Z", "2026-11-22T10:30:00+01:00", "2026-11-22T09:30", "2026-11-22 09:30:00", 1_795_339_800_000],
+    ["2026-11-22T09:30:00Z", "2026-11-22T10:30:00+01:00", "2026-11-22T09:30", "2026-11-22 09:30:00", 1_795_339_800],
 )
 def test_a_moment_is_read_in_utc(written: Json) -> None:
     assert parse_timestamp(written) == datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
