@@ -122,11 +122,52 @@ class Definition:
                 found.setdefault(container_of(block), []).append(block)
         return MappingProxyType({ref: tuple(blocks) for ref, blocks in found.items()})
 
+    def loops_around(self, ref: str) -> tuple[str, ...]:
+        """Return the loops that a step stands in, outermost first."""
+        return self._loops[ref]
+
+    @cached_property
+    def _loops(self) -> Mapping[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+
+        def loops(ref: str) -> tuple[str, ...]:
+            if ref not in found:
+                block = self.steps[ref].block
+                owner = container_of(block) if block != ROOT else None
+                inner = (owner,) if owner and self.steps[owner].type is StepType.LOOP else ()
+                found[ref] = (*(loops(owner) if owner else ()), *inner)
+            return found[ref]
+
+        return MappingProxyType({ref: loops(ref) for ref in self.steps})
+
     def terminal(self, block: str) -> tuple[str, ...]:
-        """Return the steps of a block that nothing comes after (an error edge is no dependent)."""
-        return tuple(
-            ref for ref in self.blocks.get(block, ()) if all(edge.label == ON_ERROR for edge in self.outgoing[ref])
+        """Return the steps of a block that nothing comes after. An error edge is no dependent, nor is a ``break`` at the end."""
+        return self._terminal.get(block, ())
+
+    @cached_property
+    def _terminal(self) -> Mapping[str, tuple[str, ...]]:
+        ends = {ref for ref in self.steps if self._is_end(ref) and self.steps[ref].type is not StepType.BREAK}
+        return {block: tuple(ref for ref in refs if ref in ends) for block, refs in self.blocks.items()}
+
+    def _is_end(self, ref: str) -> bool:
+        return all(
+            edge.label == ON_ERROR or (self.steps[edge.target].type is StepType.BREAK and self._is_end(edge.target))
+            for edge in self.outgoing[ref]
         )
+
+    @cached_property
+    def handlers(self) -> frozenset[str]:
+        """The steps that only an error edge leads to, directly or by way of others: they do not run where nothing fails."""
+        handlers: set[str] = set()
+        found = True
+        while found:
+            found = False
+            for ref, edges in self.incoming.items():
+                handles = edges and all(edge.label == ON_ERROR or edge.source in handlers for edge in edges)
+                if handles and ref not in handlers:
+                    handlers.add(ref)
+                    found = True
+        return frozenset(handlers)
 
 
 def block_name(container: str, label: str) -> str:

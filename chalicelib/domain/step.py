@@ -171,3 +171,5 @@ class Event:
     #: Who sent it: a key's name, or a run's id for a child.
     sent_by: str
     received_at: datetime
+    #: Why what it reports the end of did not end well; a child run's or a job's.
+    failure: StepError | None = None

@@ -1,0 +1,91 @@
+"""The running parts of a definition: nodes, the blocks they stand in, and the containers that own blocks. Only ``progress`` changes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from chalicelib.domain.definition import StepSpec
+from chalicelib.domain.step import StepError
+from chalicelib.domain.value import Json
+
+
+@dataclass(slots=True, eq=False)
+class Block:
+    """One running of a block: the run's root, one iteration of a loop's body, a race's arm, a ``try``."""
+
+    #: The definition's name for it.
+    name: str
+    #: What its steps' keys begin with: empty, or a loop's key, the iteration and a dot for each loop around it.
+    prefix: str
+    #: The container's key; empty for the root.
+    owner: str
+    #: Steps that have not settled.
+    remaining: int
+    #: The block around it; none for the root.
+    outer: Block | None = None
+    #: The loops around it, outermost first, each with the prefix that this iteration's keys begin with.
+    loops: tuple[tuple[str, str], ...] = ()
+    #: Names that only its steps see: a loop's item and index, a catch's error.
+    names: Mapping[str, Json] = field(default_factory=dict)
+    #: The failure that ends the block, or will end it once the rest is through.
+    failure: Failure | None = None
+    #: Nothing in it starts or counts any more.
+    closed: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """A step instance whose block is running."""
+
+    key: str
+    spec: StepSpec
+    block: Block
+    #: Dependencies that have settled, and whether one of them leads here.
+    arrived: int = 0
+    alive: bool = False
+    settled: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Container:
+    """A container step that has been opened and has not concluded."""
+
+    node: Node
+    blocks: list[Block] = field(default_factory=list)
+    #: A loop's iterations so far, the one running included.
+    iteration: int = 0
+    #: A loop's iterations to come to: none for ``while``.
+    total: int | None = None
+    #: What a ``forEach`` goes over.
+    items: tuple[Json, ...] = ()
+    #: Each past iteration's answer.
+    answers: list[Json] = field(default_factory=list)
+    #: A race's arms that have settled.
+    arms: list[Block] = field(default_factory=list)
+    #: What went wrong in ``try`` or ``catch`` and is passed on after ``finally``.
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """A failure for good, on its way outwards."""
+
+    error: StepError
+    #: When it happened: of two, the earlier one counts, whatever order they are seen in.
+    at: datetime
+    key: str
+
+    def before(self, other: Failure | None) -> bool:
+        """Whether this failure counts rather than the other."""
+        return other is None or (self.at, self.key) < (other.at, other.key)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conclusion:
+    """What an open container has come to."""
+
+    output: Json = None
+    failure: StepError | None = None
+    branch: str | None = None

@@ -1,0 +1,295 @@
+"""What happens next in a run. Pure: it takes what is recorded and the time, and returns what to record and what to do.
+
+``decide`` answers from the records alone. A driver keeps the ``Progress`` of the run it drives and calls ``conclude`` with each result and
+``advance`` after it, which is the same decision without folding the records anew.
+
+Rules that hold whatever happens, and that the property tests hold it to:
+
+* a step is claimed only when an edge that leads to it was taken, its block is open, and the run is running;
+* a record that has ended never changes by itself; a run that has ended claims nothing;
+* while a run has not ended it has something claimed, something that waits for a time or an event, or something to claim;
+* the same records give the same decision, in whatever order they are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from chalicelib.domain import containers, waits
+from chalicelib.domain.definition import CONTAINERS, Definition
+from chalicelib.domain.outcome import Completed, Failed, Outcome, Waiting
+from chalicelib.domain.progress import Progress
+from chalicelib.domain.retry import retry_after
+from chalicelib.domain.run import RunStatus
+from chalicelib.domain.scope import RunFacts
+from chalicelib.domain.step import Claim, Event, StepError, StepRecord, StepStatus
+from chalicelib.domain.value import Json, Resolve
+
+#: A step whose attempts are lost this often in a row fails: it ends the Lambda that runs it.
+MOST_LOSSES = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Driver:
+    """On whose behalf attempts are claimed."""
+
+    owner: str
+    #: Past it the driver cannot be alive, and its attempts are lost.
+    deadline: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What bounds a run."""
+
+    #: Steps running at once; 0 is unlimited.
+    parallel: int = 0
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finish:
+    """That the run ends."""
+
+    status: RunStatus
+    output: Json = None
+    error: StepError | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What to record, in this order, and what to do."""
+
+    #: Records that follow from what is known: waits that are over, containers that concluded, attempts that are lost for good.
+    records: tuple[StepRecord, ...] = ()
+    #: Attempts to claim with the last of these writes, and then to make.
+    claims: tuple[Claim, ...] = ()
+    finish: Finish | None = None
+    #: When to look again, if nothing happens before.
+    wake_at: datetime | None = None
+
+
+def decide(  # noqa: PLR0913 - a run's record has these parts
+    definition: Definition,
+    run: RunFacts,
+    *,
+    status: RunStatus,
+    records: Iterable[StepRecord],
+    claims: Mapping[str, Claim],
+    events: Iterable[Event],
+    now: datetime,
+    driver: Driver | None,
+    resolve: Resolve,
+    limits: Limits | None = None,
+) -> Decision:
+    """Return what happens next in a run of which this is recorded."""
+    progress = Progress.rebuild(definition, run, records=records, claims=claims, events=events, resolve=resolve)
+    return advance(progress, status=status, now=now, driver=driver, limits=limits)
+
+
+def advance(
+    progress: Progress,
+    *,
+    status: RunStatus,
+    now: datetime,
+    driver: Driver | None,
+    limits: Limits | None = None,
+) -> Decision:
+    """Carry the progress on as far as it goes without outside help, and return what that means.
+
+    Without a driver nothing is claimed. The progress has taken in the returned records and claims: when they cannot be written, it must be dropped and rebuilt.
+    """
+    limits = limits or Limits()
+    if status.ended:
+        return Decision()
+    records: list[StepRecord] = []
+    for key in progress.due_by(now):
+        record = _due(progress, key, now)
+        if record is not None and progress.record(record):
+            records.append(record)
+    claims: dict[str, Claim] = {}
+    while True:
+        records.extend(_followed(progress, now))
+        finish = _finish(progress, now, limits)
+        if finish is not None:
+            return Decision(records=tuple(records), finish=finish)
+        claimed = _claim(progress, now, driver, limits) if driver and status is not RunStatus.PAUSED else []
+        claims.update((claim.key, claim) for claim in claimed)
+        if not progress.conclusions:
+            break
+    under_way = tuple(claim for claim in claims.values() if claim.key in progress.claimed or claim.key in progress.open)
+    return Decision(records=tuple(records), claims=under_way, wake_at=_earliest(progress.next_due(), limits.expires_at))
+
+
+def recover(progress: Progress, *, owner: str, under_way: frozenset[str]) -> None:
+    """Count as lost the attempts that ``owner`` claimed and is not making: it is Lambda's retry of an invocation that died."""
+    for key, claim in list(progress.claimed.items()):
+        if claim.owner == owner and key not in under_way:
+            progress.lose(key)
+
+
+def conclude(progress: Progress, key: str, outcome: Outcome, *, now: datetime) -> StepRecord:
+    """Return the record of what the attempt under way came to. It is not taken in yet."""
+    claim = progress.claimed[key]
+    match outcome:
+        case Completed():
+            return _record(progress, claim, StepStatus.COMPLETED, now, output=outcome.output, branch=outcome.branch)
+        case Waiting():
+            waiting = _record(progress, claim, StepStatus.WAITING, now, wait=outcome.wait)
+            return _ended_wait(progress, waiting, now) or waiting
+        case Failed():
+            return _failed(progress, claim, outcome, now)
+
+
+def _due(progress: Progress, key: str, now: datetime) -> StepRecord | None:
+    """Return the record of a step whose time is over, or make it ready again."""
+    if key in progress.retrying:
+        progress.due(key)
+        return None
+    if key in progress.waiting:
+        return _ended_wait(progress, progress.waiting[key], now)
+    claim = progress.claimed[key]
+    if claim.losses + 1 < MOST_LOSSES:
+        progress.lose(key)
+        return None
+    error = StepError(code="lost", message=f"the step ended its Lambda {MOST_LOSSES} times in a row", step=key)
+    return _record(progress, claim, StepStatus.FAILED, now, error=error)
+
+
+def _followed(progress: Progress, now: datetime) -> list[StepRecord]:
+    """Take in what follows from what is known: events for those who wait, races that are decided, containers that concluded."""
+    followed: list[StepRecord] = []
+    again = True
+    while again:
+        again = False
+        for waiting in waits.matched(progress):
+            record = _ended_wait(progress, waiting, now)
+            if record is not None and progress.record(record):
+                followed.append(record)
+                again = True
+        for key, container in list(progress.open.items()):
+            conclusion = progress.conclusions.get(key) or containers.first_arm(progress, container)
+            if conclusion is None or key not in progress.open:
+                continue
+            claim = progress.claims[key]
+            status = StepStatus.FAILED if conclusion.failure else StepStatus.COMPLETED
+            record = _record(
+                progress,
+                claim,
+                status,
+                now,
+                output=conclusion.output,
+                error=conclusion.failure,
+                branch=conclusion.branch,
+            )
+            progress.record(record)
+            followed.append(record)
+            again = True
+    return followed
+
+
+def _claim(progress: Progress, now: datetime, driver: Driver, limits: Limits) -> list[Claim]:
+    """Claim what may start, within the limit; a container holds no place, and opening one may make more ready."""
+    claimed: list[Claim] = []
+    waiting_for_place: set[str] = set()
+    while progress.ready.keys() - waiting_for_place:
+        for key in [key for key in progress.ready if key not in waiting_for_place]:
+            contains = progress.ready[key].spec.type in CONTAINERS
+            if not contains and limits.parallel and len(progress.claimed) >= limits.parallel:
+                waiting_for_place.add(key)
+                continue
+            claim = _next_claim(progress, key, now, None if contains else driver)
+            progress.claim(claim)
+            claimed.append(claim)
+    return claimed
+
+
+def _next_claim(progress: Progress, key: str, now: datetime, driver: Driver | None) -> Claim:
+    last, record = progress.claims.get(key), progress.records.get(key)
+    lost = last is not None and (
+        record is None or (record.generation, record.attempt) < (last.generation, last.attempt)
+    )
+    before = last if lost else record
+    return Claim(
+        key=key,
+        attempt=before.attempt + 1 if before else 1,
+        at=now,
+        owner=driver.owner if driver else "",
+        deadline=driver.deadline if driver else None,
+        generation=before.generation if before else 1,
+        failures=before.failures if before else 0,
+        losses=before.losses + 1 if before and lost else 0,
+    )
+
+
+def _finish(progress: Progress, now: datetime, limits: Limits) -> Finish | None:
+    if progress.failure is not None:
+        error = progress.failure.error
+        return Finish(status=RunStatus.FAILED, error=error)
+    if progress.done:
+        return Finish(status=RunStatus.COMPLETED, output=progress.answer_of(progress.root, by_name=True))
+    if limits.expires_at is not None and limits.expires_at <= now:
+        return Finish(status=RunStatus.TIMED_OUT, error=StepError(code="timeout", message="workflow timed out"))
+    return None
+
+
+def _ended_wait(progress: Progress, waiting: StepRecord, now: datetime) -> StepRecord | None:
+    """Return the record of a wait that is over, or None; a wait that failed may be begun again by the step's policy."""
+    ended = waits.over(progress, waiting, now=now)
+    if ended is None:
+        return None
+    if ended.status is not StepStatus.FAILED or ended.error is None:
+        return replace(ended, revision=_revision(progress, ended.key))
+    claim = Claim(
+        key=ended.key,
+        attempt=ended.attempt,
+        at=ended.started_at or now,
+        generation=ended.generation,
+        failures=ended.failures,
+    )
+    record = _failed(progress, claim, Failed(error=ended.error, retryable=waits.retryable(ended)), now)
+    return replace(record, event_id=ended.event_id, wait=ended.wait)
+
+
+def _failed(progress: Progress, claim: Claim, outcome: Failed, now: datetime) -> StepRecord:
+    """Return the record of a failed attempt: pending until the next one where the step's policy grants one."""
+    spec, failures = progress.node(claim.key).spec, claim.failures + 1
+    error = outcome.error if outcome.error.step else replace(outcome.error, step=claim.key)
+    pause: timedelta | None = None
+    if outcome.retryable:
+        seed = f"{progress.run.id}/{claim.key}/{claim.generation}/{claim.attempt}"
+        pause = retry_after(spec.retry, failures=failures, seed=seed, asked=outcome.retry_after)
+    if pause is None:
+        return _record(progress, claim, StepStatus.FAILED, now, error=error, failures=failures)
+    return _record(progress, claim, StepStatus.PENDING, now, error=error, failures=failures, retry_at=now + pause)
+
+
+def _record(
+    progress: Progress,
+    claim: Claim,
+    status: StepStatus,
+    now: datetime,
+    **parts: object,
+) -> StepRecord:
+    known = {"failures": claim.failures, **parts}
+    return StepRecord(
+        key=claim.key,
+        status=status,
+        attempt=claim.attempt,
+        started_at=claim.at,
+        finished_at=now if status.ended else None,
+        generation=claim.generation,
+        revision=_revision(progress, claim.key),
+        **known,  # type: ignore[arg-type]  # named parts of the record
+    )
+
+
+def _revision(progress: Progress, key: str) -> int:
+    before = progress.records.get(key)
+    return before.revision + 1 if before else 1
+
+
+def _earliest(*times: datetime | None) -> datetime | None:
+    return min((at for at in times if at is not None), default=None)

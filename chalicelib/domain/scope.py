@@ -1,0 +1,132 @@
+"""What a step's templates see: the payload, the run, the steps before it, and the names of the loops and catches around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from chalicelib.domain.blocks import Block
+from chalicelib.domain.definition import ON_ERROR, Definition, StepType
+from chalicelib.domain.step import StepRecord
+from chalicelib.domain.value import Json, Resolve, Value, resolved
+
+#: Names that always mean the same; a step's ref or a loop's variable cannot take them.
+BUILT_IN = frozenset({"event", "payload", "steps", "run", "error"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunFacts:
+    """What of a run its steps may see."""
+
+    id: str
+    workflow_id: str
+    version: int
+    payload: Value
+    created_at: str
+    triggered_by: str = "api"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """The names visible from one step, looked up one by one: a step's output is fetched only if a template names it."""
+
+    definition: Definition
+    run: RunFacts
+    records: Mapping[str, StepRecord]
+    block: Block
+    resolve: Resolve
+    #: The step that looks; none for a container's own block.
+    ref: str | None = None
+
+    def get(self, name: str) -> Json:
+        """Return what ``name`` means here; None where it means nothing."""
+        match name:
+            case "payload":
+                return resolved(self.run.payload, self.resolve)
+            case "event":
+                return {"payload": resolved(self.run.payload, self.resolve), "timestamp": self.run.created_at}
+            case "run":
+                return self._run()
+            case "steps":
+                return _Steps(self)  # type: ignore[return-value]  # a mapping in all that templates ask of one
+            case "error":
+                return self._error()
+            case _:
+                return self._named(name)
+
+    def step(self, ref: str) -> Mapping[str, Json] | None:
+        """Return a step's output, status and error as ``steps.<ref>`` shows them; None where it has not come to anything."""
+        record = self._record(ref)
+        if record is None:
+            return None
+        error = record.error.as_json() if record.error else None
+        return {"output": resolved(record.output, self.resolve), "status": str(record.status), "error": error}
+
+    def _run(self) -> Json:
+        facts = self.run
+        return {
+            "id": facts.id,
+            "workflow_id": facts.workflow_id,
+            "version": facts.version,
+            "created_at": facts.created_at,
+            "triggered_by": facts.triggered_by,
+        }
+
+    def _named(self, name: str) -> Json:
+        block: Block | None = self.block
+        while block is not None:
+            if name in block.names:
+                return block.names[name]
+            block = block.outer
+        record = self._record(name)
+        if record is None:
+            return None
+        output = resolved(record.output, self.resolve)
+        return _with_body(output) if self.definition.steps[name].type is StepType.HTTP_REQUEST else output
+
+    def _record(self, ref: str) -> StepRecord | None:
+        key = self.key_of(ref)
+        return self.records.get(key) if key is not None else None
+
+    def key_of(self, ref: str) -> str | None:
+        """Return the key of the instance that ``ref`` means from here; None inside a loop that this step is outside of."""
+        if ref not in self.definition.steps:
+            return None
+        around = self.definition.loops_around(ref)
+        here = self.block.loops
+        if len(around) > len(here) or any(mine[0] != theirs for mine, theirs in zip(here, around, strict=False)):
+            return None
+        return (here[len(around) - 1][1] if around else "") + ref
+
+    def _error(self) -> Json:
+        """Return the error that led here: by an error edge, else the one that the nearest ``catch`` caught."""
+        for edge in self.definition.incoming[self.ref] if self.ref else ():
+            record = self._record(edge.source)
+            if edge.label == ON_ERROR and record is not None and record.error is not None:
+                return record.error.as_json()
+        block: Block | None = self.block
+        while block is not None:
+            if "error" in block.names:
+                return block.names["error"]
+            block = block.outer
+        return None
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """``steps`` in a template."""
+
+    scope: Scope
+
+    def get(self, ref: str) -> Json:
+        """Return a step as ``Scope.step`` shows it."""
+        return self.scope.step(ref)
+
+
+def _with_body(output: Json) -> Json:
+    """Return an HTTP answer with its body's own fields beside it, so that ``{{ id.x }}`` finds them."""
+    if isinstance(output, Mapping) and isinstance(output.get("body"), Mapping):
+        body = output["body"]
+        assert isinstance(body, Mapping)  # noqa: S101 - tells the type checker what the line before has tested
+        return {**body, **output}
+    return output
