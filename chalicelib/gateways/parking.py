@@ -27,8 +27,8 @@ class Parking(Protocol):
     def park(self, *, run_id: str, pk: str, wake_seq: int, lease_seq: int, timeout_seconds: float) -> str:
         """Have the run held until its token is answered or the time is over, and return the execution's name.
 
-        ``pk`` is the run's partition key, where the execution writes its token if the run's counter still is
-        ``wake_seq``. Asking again with the same ``wake_seq`` and ``lease_seq`` is parking once.
+        ``pk`` is the run's partition key, where the execution writes its token if the run's counters still are
+        ``wake_seq`` and ``lease_seq``. Asking again with the same two is parking once.
         """
 
     def answer(self, token: str) -> bool:
@@ -55,7 +55,9 @@ class StepFunctionsParking:
         given = {
             "run_id": run_id,
             "pk": pk,
-            "wake_seq": str(wake_seq),  # text, as DynamoDB writes a number
+            # Text, as DynamoDB writes a number.
+            "wake_seq": str(wake_seq),
+            "lease_seq": str(lease_seq),
             "timeout_seconds": held_seconds(timeout_seconds),
         }
         with clients.unavailable("park state machine"):

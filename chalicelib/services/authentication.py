@@ -57,12 +57,14 @@ def authenticate(authorization: str | None, *, now: datetime) -> ApiKey:
     return _read(key_id, digest, now)
 
 
-def forget(key_id: str | None = None) -> None:
-    """Believe a key, or all of them, no longer without reading it."""
-    if key_id is None:
-        _good.clear()
-    else:
-        _good.pop(key_id, None)
+def forget(key_id: str) -> None:
+    """Believe a key no longer without reading it."""
+    _good.pop(key_id, None)
+
+
+def reset() -> None:
+    """Believe no key any longer without reading it (tests, the local stack)."""
+    _good.clear()
 
 
 def _read(key_id: str, digest: str, now: datetime) -> ApiKey:

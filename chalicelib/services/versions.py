@@ -106,7 +106,7 @@ def definition(workflow_id: str, number: int, version_id: str, values: Values) -
     return _keep(version_id, compiled) if version.deployed else compiled
 
 
-def forget() -> None:
+def reset() -> None:
     """Keep no definition any longer (tests, the local stack)."""
     with _keeping:
         _kept.clear()

@@ -1,0 +1,26 @@
+"""The definition that a run runs, and what of the run its steps may see."""
+
+from __future__ import annotations
+
+from chalicelib.domain.definition import Definition
+from chalicelib.domain.run import Run
+from chalicelib.domain.scope import RunFacts
+from chalicelib.services import versions
+from chalicelib.services.values import Values
+
+
+def of(run: Run, values: Values) -> Definition:
+    """Return the definition of the version that the run started with; kept in this process, as it never changes."""
+    return versions.definition(run.workflow_id, run.version, run.version_id, values)
+
+
+def facts(run: Run) -> RunFacts:
+    """Return what of a run its steps may see."""
+    return RunFacts(
+        id=run.id,
+        workflow_id=run.workflow_id,
+        version=run.version,
+        payload=run.payload,
+        created_at=run.created_at.isoformat(),
+        triggered_by=run.triggered_by,
+    )

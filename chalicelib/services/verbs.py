@@ -1,0 +1,204 @@
+"""What people do to a run as a whole: pause, resume, terminate, send an event.
+
+Each is one transaction: the change, on condition that the run still is as it was judged, and a record of who did it. Then the run is woken.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from chalicelib.domain import waits
+from chalicelib.domain.access import Actor
+from chalicelib.domain.definition import StepType
+from chalicelib.domain.history import HistoryRecord
+from chalicelib.domain.refusal import Conflict, Detail, Invalid, NotFound, ScopeMissing
+from chalicelib.domain.run import TARGETS, Run, RunCommand, RunMoved, RunStatus, move
+from chalicelib.domain.step import Event, StepError, WaitKind
+from chalicelib.domain.value import Json
+from chalicelib.services import definitions, waking
+from chalicelib.services.clock import Clock, SystemClock
+from chalicelib.services.outside import Outside
+from chalicelib.services.starts import event_id
+from chalicelib.services.values import Values
+from chalicelib.store import runs
+from chalicelib.store.errors import Busy, Superseded
+
+#: How often a verb is judged anew because the run changed under it.
+MOST_ROUNDS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """Who asks for a verb, and why."""
+
+    actor: Actor
+    #: The id that the caller's response carries.
+    request_id: str
+    reason: str | None = None
+
+
+def load(project_id: str, run_id: str, workflow_id: str | None = None) -> Run:
+    """Return a run of the project, and of the workflow if one is given; another's is refused as unknown."""
+    run = runs.load(run_id)
+    if run is None or run.project_id != project_id or workflow_id not in {None, run.workflow_id}:
+        message = "Run not found"
+        raise NotFound(message)
+    return run
+
+
+def pause(
+    project_id: str,
+    run_id: str,
+    *,
+    workflow_id: str | None = None,
+    ask: Ask,
+    now: datetime,
+    clock: Clock | None = None,
+) -> Run:
+    """Pause a run; paused already, it stays as it is. Once this returns, no step starts."""
+    run, before = _change(RunCommand.PAUSE, project_id, run_id, workflow_id=workflow_id, ask=ask, now=now)
+    if before is not None:
+        _outlast_sight(before, now, clock or SystemClock())
+    return run
+
+
+def resume(
+    project_id: str,
+    run_id: str,
+    *,
+    workflow_id: str | None = None,
+    ask: Ask,
+    now: datetime,
+    outside: Outside,
+) -> Run:
+    """Let a paused run go on."""
+    run, before = _change(RunCommand.RESUME, project_id, run_id, workflow_id=workflow_id, ask=ask, now=now)
+    if before is not None:
+        waking.wake(before, now=now, outside=outside)
+    return run
+
+
+def terminate(
+    project_id: str,
+    run_id: str,
+    *,
+    workflow_id: str | None = None,
+    ask: Ask,
+    now: datetime,
+    outside: Outside,
+    clock: Clock | None = None,
+) -> Run:
+    """End a run; ended so already, it stays as it is. Once this returns, no step starts; its children are canceled soon after."""
+    run, before = _change(RunCommand.CANCEL, project_id, run_id, workflow_id=workflow_id, ask=ask, now=now)
+    if before is None:
+        # Asked again, perhaps because the first answer was lost, and with it the wake-up that cancels the children.
+        outside.invoker.drive(run.id)
+        return run
+    if before.park_token is not None or WaitKind.CHILD in before.waiting_for:
+        waking.wake(before, now=now, outside=outside)
+    _outlast_sight(before, now, clock or SystemClock())
+    return run
+
+
+def deliver(
+    project_id: str,
+    run_id: str,
+    *,
+    workflow_id: str | None = None,
+    event_type: str,
+    payload: Json,
+    actor: Actor,
+    now: datetime,
+    outside: Outside,
+) -> Run:
+    """Send an event to a run, which keeps it until a wait of that type takes it; a run that has ended refuses it."""
+    for _ in range(MOST_ROUNDS):
+        run = load(project_id, run_id, workflow_id)
+        if run.status.ended:
+            message = f"the run has ended ({run.status}); it takes no events"
+            raise Conflict(message)
+        values = Values(project_id=project_id, payloads=outside.payloads)
+        _check_decision(run, values, event_type, payload, actor)
+        event = Event(
+            id=event_id(now, uuid.uuid4().hex[:8]),
+            type=event_type,
+            payload=values.kept(payload),
+            sent_by=actor.name,
+            received_at=now,
+        )
+        try:
+            runs.put_event(run, event, answer_token=run.park_token is not None, next_check_at=now + waking.CHECK_AFTER)
+        except Superseded:
+            continue
+        waking.wake(run, now=now, outside=outside)
+        return run
+    raise _contended()
+
+
+def _change(
+    command: RunCommand,
+    project_id: str,
+    run_id: str,
+    *,
+    workflow_id: str | None,
+    ask: Ask,
+    now: datetime,
+) -> tuple[Run, Run | None]:
+    """Record a verb; return the run after it, and before it, or None where it already was as asked."""
+    for _ in range(MOST_ROUNDS):
+        before = load(project_id, run_id, workflow_id)
+        if command is not RunCommand.RESUME and before.status is TARGETS[command]:
+            return before, None
+        after, fact = move(before, command, actor=ask.actor.name, at=now, reason=ask.reason)
+        if after.status is RunStatus.CANCELED:
+            after = replace(after, error=StepError(code="canceled", message="canceled by user"))
+        elif command is RunCommand.RESUME:
+            # Should the wake-up be lost, the sweep finds the run soon, not at the time that it was parked until.
+            after = replace(after, next_check_at=now + waking.CHECK_AFTER)
+        answers = command is not RunCommand.PAUSE and before.park_token is not None
+        try:
+            return runs.change(before, after, history=_history(fact, ask), answer_token=answers), before
+        except (Superseded, Busy):
+            continue
+    raise _contended()
+
+
+def _outlast_sight(before: Run, now: datetime, clock: Clock) -> None:
+    """Wait until whoever drives the run must have seen the change; see ``drive``."""
+    if before.lease is not None and now < before.lease.expires_at:
+        clock.sleep(waking.SIGHT.total_seconds())
+
+
+def _check_decision(run: Run, values: Values, event_type: str, payload: Json, actor: Actor) -> None:
+    """Refuse an event that is meant to decide an approval but cannot, or is not this actor's to send."""
+    for spec in definitions.of(run, values).steps.values():
+        if spec.type is not StepType.APPROVAL or event_type != waits.approval_event(spec.ref):
+            continue
+        if not waits.valid_decision(payload):
+            rule = "an approval is decided by {approved: true|false, comment?: text}"
+            raise Invalid(rule, details=(Detail(path="params.payload", message=rule),))
+        approvers = spec.config.get("approvers")
+        if isinstance(approvers, list | tuple) and approvers and not {"*", actor.key_id, actor.name} & set(approvers):
+            message = f"approver {actor.name} is not allowed for step {spec.ref}"
+            raise ScopeMissing(message)
+
+
+def _history(fact: RunMoved, ask: Ask) -> HistoryRecord:
+    return HistoryRecord(
+        id=uuid.uuid4().hex,
+        run_id=fact.run_id,
+        at=fact.at,
+        actor_key_id=ask.actor.key_id,
+        actor_name=ask.actor.name,
+        command=str(fact.command),
+        before=str(fact.before),
+        after=str(fact.after),
+        reason=fact.reason,
+        request_id=ask.request_id,
+    )
+
+
+def _contended() -> Conflict:
+    return Conflict("the run is being changed by others at this moment; try again")

@@ -1,0 +1,32 @@
+"""How a run is woken after something was recorded for it. The record is what counts: a wake-up that is lost costs time, never an effect."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from chalicelib.domain.run import Run
+from chalicelib.gateways.errors import Unavailable
+from chalicelib.services.outside import Outside
+
+log = logging.getLogger("stepwell.waking")
+
+#: How long a driver may act on what it has last seen of its run; see ``drive``.
+SIGHT = timedelta(milliseconds=100)
+#: How long after something should have happened the sweep looks whether it has.
+CHECK_AFTER = timedelta(seconds=60)
+
+
+def wake(run: Run, *, now: datetime, outside: Outside) -> None:
+    """Have the run driven, given as it was when the change was recorded.
+
+    A parked run's token is answered: its execution then invokes drive. A run with a live lease needs nothing: its driver finds the wake
+    counter changed before it lets go. Everything else is driven directly. If that fails, the sweep finds the run by its ``next_check_at``.
+    """
+    try:
+        if run.park_token is not None and outside.parking.answer(run.park_token):
+            return
+        if run.lease is None or run.lease.expires_at <= now:
+            outside.invoker.drive(run.id)
+    except Unavailable as error:
+        log.warning("a wake-up was lost", extra={"action": "wake_lost", "run_id": run.id, "fault": str(error)})
