@@ -168,7 +168,7 @@ def _change(
 def _outlast_sight(before: Run, now: datetime, clock: Clock) -> None:
     """Wait until whoever drives the run must have seen the change; see ``drive``."""
     if before.lease is not None and now < before.lease.expires_at:
-        clock.sleep(waking.SIGHT.total_seconds())
+        clock.sleep(waking.OUTLAST_SIGHT.total_seconds())
 
 
 def _check_decision(run: Run, values: Values, event_type: str, payload: Json, actor: Actor) -> None:

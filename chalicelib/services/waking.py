@@ -13,6 +13,8 @@ log = logging.getLogger("stepwell.waking")
 
 #: How long a driver may act on what it has last seen of its run; see ``drive``.
 SIGHT = timedelta(milliseconds=100)
+#: How long a verb waits for that to be over; longer, because two clocks do not tick alike.
+OUTLAST_SIGHT = SIGHT * 1.5
 #: How long after something should have happened the sweep looks whether it has.
 CHECK_AFTER = timedelta(seconds=60)
 

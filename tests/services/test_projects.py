@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.services import connections, projects
+from chalicelib.store import projects as store
+from tests.conftest import Table
+from tests.services.library import NOW, PROJECT, later
+
+pytestmark = [pytest.mark.store]
+
+
+def test_a_project_begins_with_its_default_connection(table: Table) -> None:
+    projects.ensure(PROJECT, name="Mine", now=NOW)
+    assert connections.load(PROJECT, "conn_default").role_arn is None
+
+
+def test_ensuring_a_project_again_changes_nothing(table: Table) -> None:
+    projects.ensure(PROJECT, name="Mine", now=NOW)
+    projects.ensure(PROJECT, name="Other", now=later(1), region="eu-west-1")
+    project = store.load(PROJECT)
+    assert project is not None
+    assert (project.name, project.created_at) == ("Mine", NOW)
+    assert connections.load(PROJECT, "conn_default").region == "us-east-1"
