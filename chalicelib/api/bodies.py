@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Annotated, Final, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, GetPydanticSchema, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
-from pydantic_core import core_schema
 
 from chalicelib.domain.refusal import Detail, Invalid, MalformedBody, TooLarge
 from chalicelib.domain.value import Json
@@ -24,8 +23,11 @@ _MOST_DETAILS: Final = 50
 
 Model = TypeVar("Model", bound=BaseModel)
 
-#: Any JSON value. It has come through ``read_json`` and needs no second look.
-AnyJson = Annotated[Json, GetPydanticSchema(lambda _source, _handler: core_schema.any_schema())]
+# Any JSON value. It has come through ``read_json`` and needs no second look; pydantic could not follow its recursion.
+if TYPE_CHECKING:
+    AnyJson: TypeAlias = Json
+else:
+    AnyJson = Any
 
 
 class Body(BaseModel):

@@ -59,7 +59,9 @@ def test_trigger_code_is_a_scripts() -> None:
 
 def test_trigger_code_can_be_set_and_taken_away() -> None:
     script = a_workflow(kind=WorkflowKind.SCRIPT)
-    assert workflows.change(PROJECT, script.id, changes=Changes(trigger_code="{{ a }}"), now=NOW).trigger_code == "{{ a }}"
+    assert (
+        workflows.change(PROJECT, script.id, changes=Changes(trigger_code="{{ a }}"), now=NOW).trigger_code == "{{ a }}"
+    )
     assert workflows.change(PROJECT, script.id, changes=Changes(name="n"), now=NOW).trigger_code == "{{ a }}"
     assert workflows.change(PROJECT, script.id, changes=Changes(trigger_code=None), now=NOW).trigger_code is None
 

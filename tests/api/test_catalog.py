@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import inspect
+import re
+from collections import defaultdict
+
+import pytest
+
+from chalicelib.api import catalog
+from chalicelib.api.endpoints import Endpoint
+from chalicelib.api.requests import HttpRequest, path_ids
+from chalicelib.domain.access import Scope
+from tests.api.asking import a_request
+
+ENDPOINTS = tuple(catalog.endpoints())
+
+#: The trigger API's page and its resolved semantics, with the word of each endpoint's scope.
+TRIGGER_API = {
+    ("POST", "/api/workflows/{workflow_id}/trigger"): "deploy",
+    ("GET", "/api/workflows/{workflow_id}/runs"): "read",
+    ("GET", "/api/workflows/{workflow_id}/runs/{run_id}"): "read",
+    ("POST", "/api/workflows/{workflow_id}/runs/{run_id}/pause"): "deploy",
+    ("POST", "/api/workflows/{workflow_id}/runs/{run_id}/resume"): "deploy",
+    ("POST", "/api/workflows/{workflow_id}/runs/{run_id}/terminate"): "deploy",
+    ("GET", "/api/workflows"): "read",
+    ("POST", "/api/workflows"): "write",
+    ("GET", "/api/workflows/{workflow_id}"): "read",
+    ("PATCH", "/api/workflows/{workflow_id}"): "write",
+    ("DELETE", "/api/workflows/{workflow_id}"): "write",
+    ("POST", "/api/workflows/{workflow_id}/versions"): "write",
+    ("GET", "/api/workflows/{workflow_id}/versions"): "read",
+    ("POST", "/api/workflows/{workflow_id}/versions/{version_id}/revert"): "write",
+    ("POST", "/api/workflows/{workflow_id}/deploy"): "deploy",
+    ("POST", "/api/workflows/{workflow_id}/takedown"): "deploy",
+    ("GET", "/api/workflows/{workflow_id}/deployments"): "read",
+    ("GET", "/api/connections"): "read",
+    ("POST", "/api/connections"): "write",
+}
+
+
+def word_of(endpoint: Endpoint) -> str | None:
+    words = (word for word, scopes in endpoint.dialect.bundles.items() if endpoint.scope in scopes)
+    return next(words, None)
+
+
+def test_the_trigger_api_is_served_whole_and_under_the_scopes_of_its_page() -> None:
+    served = {(one.method, one.path): word_of(one) for one in ENDPOINTS if one.path.startswith("/api/")}
+    assert served == TRIGGER_API
+
+
+def test_only_health_and_function_urls_are_public() -> None:
+    public = {(one.method, one.path) for one in ENDPOINTS if one.public}
+    methods = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
+    assert public == {("GET", "/healthz")} | {(method, "/functions/{token}") for method in methods}
+
+
+def test_one_level_of_a_path_has_one_variable_name_as_api_gateway_demands() -> None:
+    """API Gateway refuses sibling resources with two variable names at deployment; locally they pass."""
+    variables: dict[str, set[str]] = defaultdict(set)
+    for one in ENDPOINTS:
+        parts = one.path.split("/")
+        for depth, part in enumerate(parts):
+            if part.startswith("{"):
+                variables["/".join(parts[:depth])].add(part)
+    assert {parent: names for parent, names in variables.items() if len(names) > 1} == {}
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: one.name)
+def test_a_path_is_one_that_api_gateway_takes(endpoint: Endpoint) -> None:
+    assert re.fullmatch(r"(/([a-z-]+|\{[a-z_]+\}))+", endpoint.path)
+
+
+def test_each_endpoint_has_a_name_of_its_own() -> None:
+    names = [one.name for one in ENDPOINTS]
+    assert sorted(set(names)) == sorted(names)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: one.name)
+def test_a_view_takes_what_its_endpoint_declares_and_says_what_it_does(endpoint: Endpoint) -> None:
+    declared = [name for name in ("body", "query", "headers") if getattr(endpoint, name) is not None]
+    _, *names = inspect.signature(endpoint.view).parameters
+    assert sorted(names) == sorted([*endpoint.parameters, *declared])
+    assert inspect.getdoc(endpoint.view)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: one.name)
+def test_a_model_is_complete_before_the_first_request(endpoint: Endpoint) -> None:
+    models = [model for model in (endpoint.body, endpoint.query, endpoint.headers) if model is not None]
+    assert all(model.__pydantic_complete__ for model in models)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: one.name)
+def test_each_path_parameter_names_something(endpoint: Endpoint) -> None:
+    request: HttpRequest = a_request(path=dict.fromkeys(endpoint.parameters, "id_1"))
+    assert set(path_ids(request).values()) <= {"id_1"}
+
+
+def test_every_scope_has_at_most_one_word_in_a_dialect() -> None:
+    for dialect in {one.dialect.name: one.dialect for one in ENDPOINTS}.values():
+        for scope in Scope:
+            assert sum(scope in scopes for scopes in dialect.bundles.values()) <= 1

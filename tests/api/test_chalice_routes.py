@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from chalice.app import Chalice
+from chalice.config import Config
+from chalice.deploy.validate import validate_routes
+from chalice.local import LambdaContext, LocalGateway
+
+from chalicelib import settings
+from chalicelib.api import catalog, chalice_routes
+from chalicelib.api.bodies import AnyJson, Body
+from chalicelib.api.dialects import TRIGGER_API
+from chalicelib.api.endpoints import Api, Reply
+from chalicelib.api.requests import Call
+
+
+class Sent(Body):
+    value: AnyJson
+
+
+api = Api(dialect=TRIGGER_API)
+
+
+@api.endpoint("POST", "/echo/{workflow_id}", public=True, body=Sent, status=201)
+def echo(call: Call, workflow_id: str, body: Sent) -> Reply:
+    return Reply(body={"id": workflow_id, "value": body.value, "base": call.base_url}, headers={"X-Echo": "1"})
+
+
+@api.endpoint("GET", "/echo/{workflow_id}", public=True)
+def empty(_call: Call, workflow_id: str) -> None:
+    assert workflow_id
+
+
+@pytest.fixture
+def app() -> Iterator[Chalice]:
+    made = Chalice("test", configure_logs=False)
+    chalice_routes.register(made, api.endpoints)
+    settings.reset()
+    yield made
+    settings.reset()
+
+
+def send(app: Chalice, method: str, path: str, body: bytes = b"", **headers: str) -> dict[str, Any]:
+    gateway = LocalGateway(app, Config.create())
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return dict(gateway.handle_request(method, path, {"Host": "127.0.0.1:8000", **named}, body))
+
+
+@pytest.mark.parametrize("content_type", [None, "application/json", "text/plain", "application/octet-stream", "x", ""])
+def test_the_body_is_read_whatever_the_content_type(app: Chalice, content_type: str | None) -> None:
+    headers = {} if content_type is None else {"content_type": content_type}
+    answered = send(app, "POST", "/echo/wf_1", b'{"value": "\xc3\xa4"}', **headers)
+    assert answered["statusCode"] == 201
+    assert json.loads(answered["body"]) == {"id": "wf_1", "value": "ä", "base": "http://127.0.0.1:8000"}
+
+
+def test_an_answer_has_its_id_its_headers_and_cors(app: Chalice) -> None:
+    headers = send(app, "POST", "/echo/wf_1", b'{"value": 1}')["headers"]
+    assert re.fullmatch(r"[0-9a-f-]{36}", headers["X-Request-Id"])
+    assert headers["X-Echo"] == "1"
+    assert headers["Access-Control-Allow-Origin"] == "*"
+    assert "X-Request-Id" in headers["Access-Control-Expose-Headers"]
+
+
+def test_a_refusal_has_cors_too_so_that_a_browser_may_read_it(app: Chalice) -> None:
+    answered = send(app, "POST", "/echo/wf_1", b"{")
+    assert answered["statusCode"] == 400
+    assert answered["headers"]["Access-Control-Allow-Origin"] == "*"
+    assert answered["headers"]["X-Request-Id"]
+
+
+def test_a_browser_may_ask_beforehand_with_our_headers(app: Chalice) -> None:
+    allowed = send(app, "OPTIONS", "/echo/wf_1")["headers"]["Access-Control-Allow-Headers"]
+    assert {"Authorization", "Content-Type", "Idempotency-Key"} <= set(allowed.split(","))
+
+
+@pytest.mark.parametrize("id_", ["a%2Fb", "%2F..%2F", "%", "%25", "a%23b", "%00", "%FF"])
+def test_an_encoded_slash_or_percent_sign_is_the_objects_404(app: Chalice, id_: str) -> None:
+    answered = send(app, "POST", f"/echo/{id_}", b'{"value": 1}')
+    assert (answered["statusCode"], json.loads(answered["body"])) == (404, {"error": "Workflow not found"})
+
+
+def test_an_empty_answer_has_an_empty_body(app: Chalice) -> None:
+    answered = send(app, "GET", "/echo/wf_1")
+    assert (answered["statusCode"], answered["body"]) == (200, "")
+
+
+def from_api_gateway(body: str | None, *, is_base64: bool = False, path: str = "/echo/wf_1") -> dict[str, Any]:
+    return {
+        "resource": "/echo/{workflow_id}",
+        "path": path,
+        "httpMethod": "POST",
+        "headers": {"Host": "abc.execute-api.eu-west-1.amazonaws.com", "Content-Type": "application/json"},
+        "multiValueQueryStringParameters": None,
+        "pathParameters": {"workflow_id": "wf_1"},
+        "stageVariables": None,
+        "requestContext": {
+            "resourcePath": "/echo/{workflow_id}",
+            "httpMethod": "POST",
+            "path": f"/prod{path}",
+            "domainName": "abc.execute-api.eu-west-1.amazonaws.com",
+        },
+        "body": body,
+        "isBase64Encoded": is_base64,
+    }
+
+
+def call(app: Chalice, event: dict[str, Any]) -> dict[str, Any]:
+    return dict(app(event, LambdaContext("api", 128)))
+
+
+def test_behind_api_gateway_the_stage_is_part_of_the_base_url(app: Chalice) -> None:
+    answered = call(app, from_api_gateway('{"value": 1}'))
+    assert json.loads(answered["body"])["base"] == "https://abc.execute-api.eu-west-1.amazonaws.com/prod"
+
+
+def test_the_public_url_of_the_settings_comes_before_the_requests_own(
+    app: Chalice,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("STEPWELL_PUBLIC_URL", "https://stepwell.example/")
+    answered = call(app, from_api_gateway('{"value": 1}'))
+    assert json.loads(answered["body"])["base"] == "https://stepwell.example"
+
+
+def test_a_body_that_api_gateway_encoded_is_decoded(app: Chalice) -> None:
+    encoded = base64.b64encode(b'{"value": "x"}').decode()
+    assert json.loads(call(app, from_api_gateway(encoded, is_base64=True))["body"])["value"] == "x"
+
+
+@pytest.mark.parametrize("body", [None, "", '{"value": "\ud800"}', "not base64 \N{SNOWMAN}"])
+def test_a_body_that_is_none_or_broken_is_malformed(app: Chalice, body: str | None) -> None:
+    answered = call(app, from_api_gateway(body))
+    assert answered["statusCode"] == 400
+    assert "error" in json.loads(answered["body"])
+
+
+def test_all_of_stepwells_routes_pass_chalices_own_check() -> None:
+    whole = Chalice("test", configure_logs=False)
+    chalice_routes.register(whole, catalog.endpoints())
+    validate_routes(whole.routes)
