@@ -145,7 +145,8 @@ def test_trigger_code_changed_since_the_last_save_is_deployed_as_a_version() -> 
 
 def test_of_two_first_deployments_at_once_both_end_with_one_url(monkeypatch: pytest.MonkeyPatch) -> None:
     script = a_script()
-    load, tokens = store.load, []
+    load = store.load
+    tokens: list[str] = []
 
     def raced(workflow_id: str, connection_id: str) -> Deployment | None:
         found = load(workflow_id, connection_id)
