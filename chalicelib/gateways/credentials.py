@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -35,16 +34,19 @@ class Credentials(Protocol):
         """Return as whom, and where, a step of the connection acts; CallFailed ``assume_role_failed`` if it may not."""
 
 
-@dataclass
 class _Slot:
     """One role's credentials, and the lock under which they are renewed."""
 
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    access: AwsAccess | None = None
-    renew_at: datetime = NEVER_ASSUMED
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.access: AwsAccess | None = None
+        self.renew_at = NEVER_ASSUMED
 
 
-@dataclass(frozen=True, kw_only=True)
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class StsCredentials:
     """Roles assumed through STS, kept until shortly before they expire; safe to use from many threads.
 
@@ -52,8 +54,9 @@ class StsCredentials:
     cost a call to STS before every first step.
     """
 
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    _slots: dict[tuple[str, str | None, str], _Slot] = field(default_factory=dict, init=False, repr=False)
+    def __init__(self, *, clock: Callable[[], datetime] = _utc_now) -> None:
+        self._clock = clock
+        self._slots: dict[tuple[str, str | None, str], _Slot] = {}
 
     def assume(self, connection: Connection, *, run_id: str) -> AwsAccess:
         """Return as whom a step acts. While one thread asks STS for a role, the others that need it wait."""
@@ -62,18 +65,18 @@ class StsCredentials:
         # The external id belongs to the key: another project's connection to this role must prove its own.
         slot = self._slots.setdefault((connection.role_arn, connection.external_id, connection.region), _Slot())
         with slot.lock:
-            if slot.access is None or self.clock() >= slot.renew_at:
+            if slot.access is None or self._clock() >= slot.renew_at:
                 slot.access, expires_at = _assumed(connection, connection.role_arn, session_name(run_id))
                 slot.renew_at = expires_at - MARGIN
             return slot.access
 
 
-@dataclass(frozen=True, kw_only=True)
 class FakeCredentials:
     """Gives every role keys that are named after it, except the roles it is told to refuse."""
 
-    #: The roles that may not be assumed.
-    refused: set[str] = field(default_factory=set)
+    def __init__(self, *, refused: Iterable[str] = ()) -> None:
+        #: The roles that may not be assumed.
+        self.refused = set(refused)
 
     def assume(self, connection: Connection, *, run_id: str) -> AwsAccess:
         """Return made-up keys."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import select
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
@@ -14,11 +13,11 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 
-@dataclass(frozen=True)
 class Deadline:
     """The moment, on the monotonic clock, by which a whole request must be over."""
 
-    at: float
+    def __init__(self, at: float) -> None:
+        self.at = at
 
     def remaining(self) -> float:
         """Return the seconds left, or raise ``TimeoutError``."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from itertools import takewhile
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
@@ -58,12 +57,11 @@ class Functions(Protocol):
         """
 
 
-@dataclass(frozen=True, kw_only=True)
 class LambdaFunctions:
     """Functions called through Lambda's API."""
 
-    #: Stepwell's own functions.
-    own: OwnFunctions
+    def __init__(self, *, own: OwnFunctions) -> None:
+        self._own = own
 
     @classmethod
     def of(cls, settings: Settings) -> LambdaFunctions:
@@ -72,7 +70,7 @@ class LambdaFunctions:
 
     def call(self, function_name: str, payload: Json, *, access: AwsAccess, timeout_seconds: float) -> Json:
         """Call the function once; the attempt, and the payload, are the engine's to repeat."""
-        content = _content(function_name, payload, access, self.own)
+        content = _content(function_name, payload, access, self._own)
         # Whole seconds, so that steps with the same timeout share a client and its connections.
         client = clients.users_lambda(access, read_seconds=max(int(timeout_seconds), 1))
         try:
@@ -92,16 +90,19 @@ class LambdaFunctions:
         return _json(text)
 
 
-@dataclass(frozen=True, kw_only=True)
 class FakeFunctions:
     """Functions of this process, by name. An exception in one is an error of the function, as it is on Lambda."""
 
-    own: OwnFunctions = field(default_factory=lambda: OwnFunctions("stepwell-drive", "stepwell-work"))
-    functions: dict[str, Callable[[Json], Json]] = field(default_factory=dict)
+    def __init__(
+        self, *, own: OwnFunctions | None = None, functions: Mapping[str, Callable[[Json], Json]] | None = None
+    ) -> None:
+        self._own = own or OwnFunctions("stepwell-drive", "stepwell-work")
+        #: The functions, for a test to add to.
+        self.functions = dict(functions or {})
 
     def call(self, function_name: str, payload: Json, *, access: AwsAccess, timeout_seconds: float) -> Json:  # noqa: ARG002 - a function of this process is not timed
         """Call the function with a copy of the payload, as if it had travelled."""
-        content = _content(function_name, payload, access, self.own)
+        content = _content(function_name, payload, access, self._own)
         function = self.functions.get(function_name)
         if function is None:
             raise CallFailed(CODES["ResourceNotFoundException"], "no such function", retryable=False)
@@ -112,7 +113,6 @@ class FakeFunctions:
         return _json(dumps(value))
 
 
-@dataclass(frozen=True)
 class OwnFunctions:
     """The names of Stepwell's own functions, told from the two that the environment names.
 
@@ -120,16 +120,16 @@ class OwnFunctions:
     ``<stack>-<Function>-<random>``. The words that the two have in common are the beginning of all.
     """
 
-    drive: str
-    work: str
+    def __init__(self, drive: str, work: str) -> None:
+        self._named = {drive, work}
+        pairs = zip(drive.split("-"), work.split("-"), strict=False)
+        self._common = "".join(f"{word}-" for word, other in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
     def include(self, name: str) -> bool:
         """Return whether a function of that bare name is one of them."""
-        pairs = zip(self.drive.split("-"), self.work.split("-"), strict=False)
-        common = "".join(f"{word}-" for word, other in takewhile(lambda pair: pair[0] == pair[1], pairs))
-        if name in {self.drive, self.work, common.rstrip("-")}:
+        if name in self._named or name == self._common.rstrip("-"):
             return True
-        return name.startswith(common) and OWN_NAME.fullmatch(name, len(common)) is not None
+        return name.startswith(self._common) and OWN_NAME.fullmatch(name, len(self._common)) is not None
 
 
 def _content(function_name: str, payload: Json, access: AwsAccess, own: OwnFunctions) -> bytes:

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import functools
 import time
-from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException, HTTPResponse
 from typing import TYPE_CHECKING, Final, Protocol
@@ -80,13 +79,13 @@ class Http(Protocol):
         """
 
 
-@dataclass(frozen=True, kw_only=True)
 class HttpGateway:
     """HTTP over connections to checked addresses."""
 
-    switchboard: Switchboard = field(default_factory=Switchboard)
-    #: The most bytes of a response's body, decompressed.
-    largest_response: int = LARGEST_RESPONSE
+    def __init__(self, *, switchboard: Switchboard | None = None, largest_response: int = LARGEST_RESPONSE) -> None:
+        self.switchboard = switchboard or Switchboard()
+        #: The most bytes of a response's body, decompressed.
+        self.largest_response = largest_response
 
     def request(
         self,

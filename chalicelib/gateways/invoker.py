@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from chalicelib.domain.value import Json, dumps
@@ -23,12 +22,12 @@ class Invoker(Protocol):
         """Have the run's claimed steps, by key, executed by one invocation; ``owner`` is whose claims they are."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class LambdaInvoker:
     """Asynchronous invocations: accepted by Lambda, which runs them and retries them itself."""
 
-    drive_function: str
-    work_function: str
+    def __init__(self, *, drive_function: str, work_function: str) -> None:
+        self.drive_function = drive_function
+        self.work_function = work_function
 
     @classmethod
     def of(cls, settings: Settings) -> LambdaInvoker:
@@ -44,14 +43,14 @@ class LambdaInvoker:
         _start(self.work_function, {"run_id": run_id, "keys": list(keys), "owner": owner})
 
 
-@dataclass(frozen=True, kw_only=True)
 class FakeInvoker:
     """Remembers what was started, in order."""
 
-    #: Run ids to drive.
-    drives: list[str] = field(default_factory=list)
-    #: Run id, keys and owner of each batch.
-    works: list[tuple[str, tuple[str, ...], str]] = field(default_factory=list)
+    def __init__(self) -> None:
+        #: Run ids to drive.
+        self.drives: list[str] = []
+        #: Run id, keys and owner of each batch.
+        self.works: list[tuple[str, tuple[str, ...], str]] = []
 
     def drive(self, run_id: str) -> None:
         """Remember the run."""

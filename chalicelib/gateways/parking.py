@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from botocore.exceptions import ClientError
 
@@ -38,11 +37,11 @@ class Parking(Protocol):
         """Raise Unavailable unless runs can be parked."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class StepFunctionsParking:
     """Runs held by executions of the park state machine."""
 
-    state_machine_arn: str
+    def __init__(self, *, state_machine_arn: str) -> None:
+        self.state_machine_arn = state_machine_arn
 
     @classmethod
     def of(cls, settings: Settings) -> StepFunctionsParking:
@@ -89,31 +88,31 @@ class StepFunctionsParking:
             raise Unavailable("park state machine: being deleted")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Parked:
+class Parked(NamedTuple):
     """A run as it was parked."""
 
     run_id: str
     pk: str
     wake_seq: int
+    lease_seq: int
     timeout_seconds: int
 
 
-@dataclass(frozen=True, kw_only=True)
 class FakeParking:
     """Parked runs in memory. An execution's token is ``token of <name>`` and can be answered once."""
 
-    #: Every run that was parked, by execution name.
-    parked: dict[str, Parked] = field(default_factory=dict)
-    #: The tokens that somebody waits with.
-    tokens: set[str] = field(default_factory=set)
+    def __init__(self) -> None:
+        #: Every run that was parked, by execution name.
+        self.parked: dict[str, Parked] = {}
+        #: The tokens that somebody waits with.
+        self.tokens: set[str] = set()
 
     def park(self, *, run_id: str, pk: str, wake_seq: int, lease_seq: int, timeout_seconds: float) -> str:
         """Remember the run, once."""
         name = execution_name(run_id, wake_seq, lease_seq)
         if name not in self.parked:
             held = held_seconds(timeout_seconds)
-            self.parked[name] = Parked(run_id=run_id, pk=pk, wake_seq=wake_seq, timeout_seconds=held)
+            self.parked[name] = Parked(run_id, pk, wake_seq, lease_seq, held)
             self.tokens.add(f"token of {name}")
         return name
 

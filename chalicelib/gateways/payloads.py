@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import ClientError
@@ -31,11 +30,11 @@ class PayloadStore(Protocol):
         """Raise Unavailable unless the place is there and ours to use."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class S3PayloadStore:
     """Payloads as objects ``payloads/<project>/<digest>``, so that a project's can be told apart and deleted."""
 
-    bucket: str
+    def __init__(self, *, bucket: str) -> None:
+        self.bucket = bucket
 
     @classmethod
     def of(cls, settings: Settings) -> S3PayloadStore:
@@ -73,12 +72,12 @@ class S3PayloadStore:
             clients.s3().head_bucket(Bucket=self.bucket)
 
 
-@dataclass(frozen=True, kw_only=True)
 class FakePayloadStore:
     """Payloads in memory."""
 
-    #: The texts, by project and digest.
-    texts: dict[tuple[str, str], str] = field(default_factory=dict)
+    def __init__(self) -> None:
+        #: The texts, by project and digest.
+        self.texts: dict[tuple[str, str], str] = {}
 
     def put(self, project_id: str, text: str) -> str:
         """Keep a text, and return its digest."""

@@ -11,9 +11,8 @@ import ssl
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
 from http.client import HTTPConnection
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from chalicelib.gateways.addresses import Network, checked
 from chalicelib.gateways.deadline import Deadline, TimedSocket
@@ -28,14 +27,13 @@ CONNECT_SECONDS: Final = 10.0
 RESOLVED_SECONDS: Final = 30.0
 #: How long a connection is kept unused. Short: a frozen Lambda does not see the far end hang up.
 IDLE_SECONDS: Final = 10.0
-#: Connections kept unused for one origin, which is one a thread of a driver.
-IDLE_CONNECTIONS: Final = 32
+#: Connections kept unused, to all origins: several a thread of a driver, and far below Lambda's 1,024 open files.
+IDLE_CONNECTIONS: Final = 128
 #: Hosts remembered before the memory is thrown away whole.
 REMEMBERED_HOSTS: Final = 256
 
 
-@dataclass(frozen=True, kw_only=True)
-class Origin:
+class Origin(NamedTuple):
     """Where a request goes: what browsers call an origin."""
 
     #: ``http`` or ``https``.
@@ -45,8 +43,7 @@ class Origin:
     port: int
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """One connection to an origin."""
 
     origin: Origin
@@ -63,20 +60,31 @@ def system_addresses(host: str, port: int) -> list[str]:
     return [str(entry[4][0]).partition("%")[0] for entry in found]
 
 
-@dataclass(kw_only=True)
 class Switchboard:
-    """Opens, keeps and hands out connections; safe to use from many threads."""
+    """Opens, keeps and hands out connections; safe to use from many threads.
 
-    allow: tuple[Network, ...] = ()
-    #: Verifies servers; None: against the system's certificate authorities.
-    tls: ssl.SSLContext | None = None
-    #: Returns the addresses of a host and port, in order of preference; raises ``socket.gaierror``.
-    resolve: Callable[[str, int], list[str]] = system_addresses
-    #: The wall clock, in seconds. Not the monotonic one, which may stand still while a Lambda is frozen.
-    clock: Callable[[], float] = time.time
-    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
-    _idle: dict[Origin, deque[tuple[float, Line]]] = field(default_factory=dict, init=False)
-    _known: dict[Origin, tuple[float, tuple[str, ...]]] = field(default_factory=dict, init=False)
+    ``tls`` verifies servers, by default against the system's certificate authorities. ``resolve`` returns the addresses
+    of a host and port, in order of preference, or raises ``socket.gaierror``. ``clock`` is the wall's, in seconds: the
+    monotonic one may stand still while a Lambda is frozen.
+    """
+
+    def __init__(
+        self,
+        *,
+        allow: tuple[Network, ...] = (),
+        tls: ssl.SSLContext | None = None,
+        resolve: Callable[[str, int], list[str]] = system_addresses,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._allow = allow
+        self._tls = tls
+        self._resolve = resolve
+        self._clock = clock
+        self._lock = threading.Lock()
+        #: Unused connections, each with the time since when.
+        self._idle: dict[Origin, deque[tuple[float, Line]]] = {}
+        #: Checked addresses, with the time until when they are believed.
+        self._known: dict[Origin, tuple[float, tuple[str, ...]]] = {}
 
     def take(self, origin: Origin, deadline: Deadline) -> Line:
         """Return a connection that nobody else uses: a kept one, or a new one to a checked address."""
@@ -89,13 +97,14 @@ class Switchboard:
 
     def keep(self, line: Line) -> None:
         """Take back a connection whose response was read to its end."""
-        kept = Line(line.origin, line.http, line.socket, used=True)
         with self._lock:
-            idle = self._idle.setdefault(line.origin, deque(maxlen=IDLE_CONNECTIONS))
-            dropped = idle[0][1] if len(idle) == IDLE_CONNECTIONS else None
-            idle.append((self.clock(), kept))
-        if dropped is not None:
-            dropped.http.close()
+            dropped = self._stale()
+            if sum(map(len, self._idle.values())) < IDLE_CONNECTIONS:
+                self._idle.setdefault(line.origin, deque()).append((self._clock(), line._replace(used=True)))
+            else:
+                dropped.append(line)
+        for old in dropped:
+            old.http.close()
 
     def close(self) -> None:
         """Close what is kept, and forget the addresses."""
@@ -128,19 +137,25 @@ class Switchboard:
         raise CallFailed("connection_failed", message, retryable=True) from failure
 
     def _pop(self, origin: Origin) -> Line | None:
-        """Return the most lately kept connection; close the ones of this origin that were kept too long."""
-        oldest = self.clock() - IDLE_SECONDS
+        """Return the most lately kept connection of an origin; close what was kept too long."""
         with self._lock:
-            idle = self._idle.get(origin, deque())
-            stale = []
-            while idle and idle[0][0] < oldest:
-                stale.append(idle.popleft()[1])
+            dropped = self._stale()
+            idle = self._idle.get(origin)
             line = idle.pop()[1] if idle else None
-            if not idle:
-                self._idle.pop(origin, None)
-        for old in stale:
+        for old in dropped:
             old.http.close()
         return line
+
+    def _stale(self) -> list[Line]:
+        """Take out what was kept too long, of any origin, for the caller to close. The lock is the caller's, too."""
+        oldest = self._clock() - IDLE_SECONDS
+        stale: list[Line] = []
+        for origin, idle in list(self._idle.items()):
+            while idle and idle[0][0] < oldest:
+                stale.append(idle.popleft()[1])
+            if not idle:
+                del self._idle[origin]
+        return stale
 
     def _addresses(self, origin: Origin, deadline: Deadline) -> tuple[str, ...]:
         """Return the checked addresses of an origin, remembered for half a minute.
@@ -148,13 +163,13 @@ class Switchboard:
         Two threads may both resolve a new host: the answers are equally good, and the later one is remembered.
         """
         known = self._known.get(origin)
-        if known is not None and known[0] > self.clock():
+        if known is not None and known[0] > self._clock():
             return known[1]
-        found = checked(origin.host, self._resolve_by(origin, deadline), allow=self.allow)
+        found = checked(origin.host, self._resolve_by(origin, deadline), allow=self._allow)
         with self._lock:
             if len(self._known) >= REMEMBERED_HOSTS:
                 self._known.clear()
-            self._known[origin] = (self.clock() + RESOLVED_SECONDS, found)
+            self._known[origin] = (self._clock() + RESOLVED_SECONDS, found)
         return found
 
     def _resolve_by(self, origin: Origin, deadline: Deadline) -> list[str]:
@@ -163,7 +178,7 @@ class Switchboard:
 
         def ask() -> None:
             try:
-                answers.append(self.resolve(origin.host, origin.port))
+                answers.append(self._resolve(origin.host, origin.port))
             except (OSError, UnicodeError) as error:
                 answers.append(error)
 
@@ -187,13 +202,13 @@ class Switchboard:
             if origin.scheme == "http":
                 return plain
             plain.settimeout(limit.remaining())
-            return self._tls().wrap_socket(plain, server_hostname=origin.host)
+            return self._verifying().wrap_socket(plain, server_hostname=origin.host)
         except BaseException:
             plain.close()
             raise
 
-    def _tls(self) -> ssl.SSLContext:
+    def _verifying(self) -> ssl.SSLContext:
         # Loading the authorities takes milliseconds, so once; two threads may both do it, to the same end.
-        if self.tls is None:
-            self.tls = ssl.create_default_context()
-        return self.tls
+        if self._tls is None:
+            self._tls = ssl.create_default_context()
+        return self._tls

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import NotConnected
 
 import pytest
 
 from chalicelib.domain.value import Json
 from chalicelib.gateways import http
+from chalicelib.gateways.deadline import Deadline
 from chalicelib.gateways.http import HttpGateway
-from chalicelib.gateways.wire import Switchboard
+from chalicelib.gateways.wire import Origin, Switchboard
 from chalicelib.settings import Settings
 from tests.gateways.asking import LOOPBACK, ask, the_failure
 from tests.gateways.servers import Answer, Asked, Server, http_server
@@ -195,6 +198,33 @@ def test_a_connection_kept_too_long_is_not_used_again(echo: Server) -> None:
     ask(gateway, echo.url)
     switchboard.close()
     assert echo.connections == 2
+
+
+def test_a_connection_kept_too_long_is_closed_whichever_host_is_called_next(echo: Server) -> None:
+    now = [0.0]
+    switchboard = Switchboard(allow=LOOPBACK, clock=lambda: now[0])
+    gateway = HttpGateway(switchboard=switchboard)
+    ask(gateway, f"http://localhost:{echo.port}/")
+    now[0] = 11.0
+    ask(gateway, echo.url)
+    assert [origin.host for origin in switchboard._idle] == ["127.0.0.1"]
+    switchboard.close()
+
+
+def test_no_more_connections_are_kept_than_files_may_be_open(echo: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chalicelib.gateways.wire.IDLE_CONNECTIONS", 2)
+    switchboard = Switchboard(allow=LOOPBACK, resolve=lambda _host, _port: ["127.0.0.1"])
+    for host in "abcd":
+        ask(HttpGateway(switchboard=switchboard), f"http://{host}.example:{echo.port}/")
+    assert sum(map(len, switchboard._idle.values())) == 2
+    switchboard.close()
+
+
+def test_a_closed_connection_opens_none_of_its_own(gateway: HttpGateway, echo: Server) -> None:
+    line = gateway.switchboard.open(Origin("http", "127.0.0.1", echo.port), Deadline(time.monotonic() + 10))
+    line.http.close()
+    with pytest.raises(NotConnected):
+        line.http.request("GET", "/")
 
 
 def test_a_process_has_one_gateway_for_its_settings(echo: Server) -> None:

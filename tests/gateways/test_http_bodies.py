@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import socket
 import threading
+import tracemalloc
 import zlib
 
 import pytest
@@ -48,6 +49,16 @@ def test_an_endless_answer_is_cut_off(gateway: HttpGateway) -> None:
 def test_a_compressed_answer_is_measured_unfolded(gateway: HttpGateway, packed: bytes) -> None:
     with http_server(lambda _: Answer(headers={"Content-Encoding": "gzip"}, body=packed)) as server:
         assert the_failure(gateway, server.url).code == "response_too_large"
+
+
+def test_a_bomb_is_never_unfolded(gateway: HttpGateway) -> None:
+    bomb = gzip.compress(b"\0" * (200 * MEGABYTE), 1)
+    with http_server(lambda _: Answer(headers={"Content-Encoding": "gzip"}, body=bomb)) as server:
+        tracemalloc.start()
+        the_failure(gateway, server.url)
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert most < 5 * MEGABYTE
 
 
 @pytest.mark.parametrize(

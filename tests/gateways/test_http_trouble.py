@@ -146,6 +146,22 @@ def test_a_kept_connection_that_was_hung_up_is_replaced(gateway: HttpGateway) ->
             assert ask(gateway, url, "PUT", body="a").body == "hello"
 
 
+def test_a_hung_up_connection_is_noticed_before_a_post_is_sent_on_it(gateway: HttpGateway) -> None:
+    hung_up = threading.Event()
+
+    def converse(connection: socket.socket, _over: threading.Event) -> None:
+        connection.recv(65_536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+        connection.close()
+        hung_up.set()
+
+    with raw_server(converse) as url:
+        for _ in range(3):
+            assert ask(gateway, url, "POST").body == "hello"
+            assert hung_up.wait(5)
+            hung_up.clear()
+
+
 def test_a_request_that_may_have_been_heard_is_not_sent_twice(gateway: HttpGateway) -> None:
     heard: list[bytes] = []
 
