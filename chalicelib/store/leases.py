@@ -131,7 +131,7 @@ def release(
         # Only this driver's own release leaves its lease_seq without an owner and the run alive.
         landed=lambda stored: (
             (stored.lease_owner, stored.lease_seq, stored.wake_seq, stored.status)
-            == (None, run.lease_seq, run.wake_seq, run.status)
+            == (None, run.lease_seq, run.wake_seq, run.status.value)
         ),
     )
     return after
@@ -169,7 +169,8 @@ def finish(run: Run, *, owner: str, parent_event: Event | None) -> None:
         run.id,
         actions,
         condition,
-        landed=lambda stored: (stored.status, stored.finished_at) == (run.status, run.finished_at),
+        landed=lambda stored: (stored.lease_seq, stored.status, stored.finished_at)
+        == (run.lease_seq, run.status.value, run.finished_at),
     )
 
 

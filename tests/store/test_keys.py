@@ -1,0 +1,129 @@
+"""The key grammar, whole: each kind of item, and what no key may be built from."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.store import keys
+from chalicelib.store.keys import ImpossibleId, Key
+
+AT = datetime(2026, 11, 22, 7, 30, tzinfo=UTC)
+INSTANT = "2026-11-22T07:30:00.000000Z"
+
+GRAMMAR = [
+    (keys.workflow("w"), "WORKFLOW#w", "#WORKFLOW"),
+    (keys.version("w", 12), "WORKFLOW#w", "VERSION#000012"),
+    (keys.version_id("w", "v"), "WORKFLOW#w", "VERSION-ID#v"),
+    (keys.deployment("w", "c"), "WORKFLOW#w", "DEPLOYMENT#c"),
+    (keys.function("d"), "FUNCTION#d", "#FUNCTION"),
+    (keys.run("r"), "RUN#r", "#RUN"),
+    (keys.run_payload("r", "d"), "RUN#r", "PAYLOAD#d"),
+    (keys.run_output("r", "d"), "RUN#r", "OUTPUT#d"),
+    (keys.event("r", "e"), "RUN#r", "EVENT#e"),
+    (keys.step("r", "each.2.charge"), "RUN#r", "STEP#each.2.charge"),
+    (keys.history_record("r", AT, "h"), "HISTORY#r", f"{INSTANT}#h"),
+    (keys.api_key("k"), "KEY#k", "#KEY"),
+    (keys.project("p"), "PROJECT#p", "#PROJECT"),
+    (keys.connection("p", "c"), "PROJECT#p", "CONNECTION#c"),
+]
+IMPOSSIBLE = ["", "a#b", "#", "x" * 201, "a\nb", "\ud800", "a\x00"]
+BUILDERS = [
+    keys.workflow,
+    keys.run,
+    keys.run_partition,
+    keys.history,
+    keys.api_key,
+    keys.project,
+    keys.function,
+    lambda id_: keys.version(id_, 1),
+    lambda id_: keys.version_id("w", id_),
+    lambda id_: keys.deployment("w", id_),
+    lambda id_: keys.connection("p", id_),
+    lambda id_: keys.event("r", id_),
+    lambda id_: keys.step(id_, "a"),
+    lambda id_: keys.history_record("r", AT, id_),
+    lambda id_: keys.idempotency("p", id_, "mine"),
+    lambda id_: keys.listed_run("running", AT, id_),
+]
+
+
+@pytest.mark.parametrize(("key", "pk", "sk"), GRAMMAR)
+def test_every_kind_of_item_has_its_place(key: Key, pk: str, sk: str) -> None:
+    assert key == (pk, sk)
+
+
+def test_an_idempotency_key_of_any_text_is_part_of_ours_as_a_digest_only() -> None:
+    key = keys.idempotency("p", "trigger", "any # text \ud800\n" * 50)
+    assert key.sk == "#RECORD"
+    assert key.pk.startswith("IDEMPOTENCY#p#trigger#")
+    assert len(key.pk) == len("IDEMPOTENCY#p#trigger#") + 64
+
+
+@pytest.mark.parametrize("impossible", IMPOSSIBLE)
+@pytest.mark.parametrize("builder", range(len(BUILDERS)))
+def test_an_id_that_reaches_into_other_keys_is_refused(builder: int, impossible: str) -> None:
+    with pytest.raises(ImpossibleId):
+        BUILDERS[builder](impossible)  # type: ignore[operator]
+
+
+def test_a_root_sorts_before_its_members() -> None:
+    members = [keys.event("r", "0"), keys.run_output("r", "0"), keys.run_payload("r", "0"), keys.step("r", "!")]
+    assert all(keys.run("r").sk < member.sk for member in members)
+    assert keys.workflow("w").sk < keys.deployment("w", "0").sk
+    assert keys.project("p").sk < keys.connection("p", "0").sk
+
+
+def test_versions_sort_by_number() -> None:
+    found = [keys.version("w", number).sk for number in (1, 9, 10, 99, 100, 12345)]
+    assert found == sorted(found)
+
+
+def test_a_version_is_told_from_the_id_of_one() -> None:
+    assert not keys.version_id("w", "v").sk.startswith(keys.VERSIONS)
+
+
+@given(st.text(min_size=1, max_size=400), st.text(min_size=1, max_size=400))
+def test_two_steps_never_share_a_key_and_every_key_fits(one: str, other: str) -> None:
+    try:
+        one.encode()
+        other.encode()
+    except UnicodeEncodeError:
+        return
+    assert len(keys.step("r", one).sk.encode()) <= 1024
+    assert (keys.step("r", one) == keys.step("r", other)) == (one == other)
+
+
+def test_long_steps_that_begin_alike_are_kept_apart() -> None:
+    assert keys.step("r", "x" * 500) != keys.step("r", "x" * 501)
+
+
+def test_list_keys_sort_by_time_within_a_status() -> None:
+    older, newer = (keys.listed_run("running", AT + timedelta(microseconds=n), "r") for n in (0, 1))
+    assert older == f"RUN#running#{INSTANT}#r"
+    assert older < newer < keys.after_all(keys.listed_runs("running"))
+
+
+def test_lists_of_a_project_do_not_mix() -> None:
+    found = {
+        keys.listed_run("running", AT, "a"),
+        keys.listed_workflow(AT, "a"),
+        keys.trashed_workflow(AT, "a"),
+        keys.listed_api_key(AT, "a"),
+    }
+    assert {key.split("#")[0] for key in found} == {"RUN", "WORKFLOW", "TRASH", "KEY"}
+
+
+def test_ids_are_read_back_from_keys() -> None:
+    assert keys.id_of(keys.run("r-1").pk) == "r-1"
+    assert keys.member_of(keys.step("r", "a.1.b").sk) == "a.1.b"
+    assert keys.member_of(keys.position(AT, "id")) == "id"
+
+
+def test_a_run_stays_in_one_shard_and_shards_are_all_used() -> None:
+    shards = [keys.sweep_shard(f"run-{number}") for number in range(200)]
+    assert shards == [keys.sweep_shard(f"run-{number}") for number in range(200)]
+    assert set(shards) == set(keys.SWEEP_SHARDS)
