@@ -77,6 +77,10 @@ class _Shared:
             self._stack = self._exit.enter_context(made)
         return self._stack
 
+    def deactivate(self) -> None:
+        if self._stack is not None:
+            self._stack.deactivate()
+
     def close(self) -> None:
         self._exit.close()
         self._stack = None
@@ -94,7 +98,7 @@ def _module_stack(_shared_stack: _Shared) -> Iterator[_Shared]:
     """The stack for one module's tests: the next module finds the process's environment as it was."""
     _shared_stack.stack().activate()
     yield _shared_stack
-    _shared_stack.stack().deactivate()
+    _shared_stack.deactivate()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -36,7 +36,7 @@ _numbers = itertools.count(1)
 
 
 class LocalStack:
-    """A stack, as a context manager; one at a time in a process, any number one after the other."""
+    """A stack, as a context manager. A process has one at a time: a second one ends what moto held for the first."""
 
     def __init__(
         self,
@@ -182,7 +182,7 @@ class LocalStack:
         self.resources = resources.create(
             self._name, self._clients, {"KeyPepper": self._pepper, "HttpAllow": _LOOPBACK}
         )
-        self._exit.callback(self._clients.dynamodb.delete_table, TableName=self.resources.table)
+        self._exit.callback(self._delete_table)
         self._environment = {
             **self.resources.environment,
             "STEPWELL_FUNCTION_TIMEOUT_SECONDS": str(self._function_timeout_seconds),
@@ -197,6 +197,11 @@ class LocalStack:
             "POWERTOOLS_SERVICE_NAME": "stepwell",
             "POWERTOOLS_TRACE_DISABLED": "true",
         }
+
+    def _delete_table(self) -> None:
+        # On moto it is gone already if another stack has begun since.
+        with suppress(self._clients.dynamodb.exceptions.ResourceNotFoundException):
+            self._clients.dynamodb.delete_table(TableName=self.resources.table)
 
     def _register(self, handlers: Mapping[str, Handler]) -> None:
         configured = json.loads((PROJECT / ".chalice" / "config.json").read_text())["lambda_functions"]

@@ -27,8 +27,13 @@ class Parked:
     stack: LocalStack
     run_id: str
 
-    def put(self, *, wake_seq: int = 7, ended: bool = False) -> None:
-        item = {"pk": {"S": f"RUN#{self.run_id}"}, "sk": {"S": "#RUN"}, "wake_seq": {"N": str(wake_seq)}}
+    def put(self, *, wake_seq: int = 7, lease_seq: int = 3, ended: bool = False) -> None:
+        item = {
+            "pk": {"S": f"RUN#{self.run_id}"},
+            "sk": {"S": "#RUN"},
+            "wake_seq": {"N": str(wake_seq)},
+            "lease_seq": {"N": str(lease_seq)},
+        }
         live = {} if ended else {"next_check_at": {"N": "1"}}
         self.stack.dynamodb.put_item(TableName=self.stack.resources.table, Item={**item, **live})
 
@@ -41,6 +46,7 @@ class Parked:
                     "run_id": self.run_id,
                     "pk": f"RUN#{self.run_id}",
                     "wake_seq": "7",
+                    "lease_seq": "3",
                     "timeout_seconds": timeout_seconds,
                 }
             ),
@@ -58,7 +64,7 @@ class Parked:
         return [event["type"] for event in events]
 
     def drives(self) -> list[Invocation]:
-        return [each for each in self.stack.lambda_log if each.payload == {"run_id": self.run_id}]
+        return [each for each in self.stack.lambda_log if each.payload.get("run_id") == self.run_id]
 
     def status(self, execution: str) -> str:
         return self.stack.stepfunctions.describe_execution(executionArn=execution)["status"]
@@ -92,7 +98,9 @@ def test_an_answered_token_invokes_drive_once_and_ends_the_execution(parked: Par
     parked.stack.stepfunctions.send_task_success(taskToken=token, output='{"run_id": "somebody else"}')
 
     assert parked.stack.wait_idle(10)
-    assert [(each.type, each.error) for each in parked.drives()] == [(InvocationType.EVENT, None)]
+    [drive] = parked.drives()
+    assert (drive.type, drive.error) == (InvocationType.EVENT, None)
+    assert drive.payload == {"run_id": parked.run_id, "lease_seq": "3"}
     assert parked.status(execution) == "SUCCEEDED"
     assert parked.history(execution).count(BILLED) <= 3
 
@@ -111,8 +119,11 @@ def test_a_deadline_that_passes_invokes_drive(parked: Parked) -> None:
     assert parked.history(execution).count(BILLED) <= 3
 
 
-def test_a_run_that_was_woken_meanwhile_is_not_parked_but_driven(parked: Parked) -> None:
-    parked.put(wake_seq=8)
+@pytest.mark.parametrize(("wake_seq", "lease_seq"), [(8, 3), (7, 4)])
+def test_a_run_that_was_woken_or_driven_meanwhile_is_not_parked_but_driven(
+    parked: Parked, wake_seq: int, lease_seq: int
+) -> None:
+    parked.put(wake_seq=wake_seq, lease_seq=lease_seq)
 
     execution = parked.start()
 

@@ -4,17 +4,18 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-import botocore.session
+import boto3
 import pytest
 import urllib3
-from botocore.client import BaseClient
 from botocore.exceptions import ClientError
+from mypy_boto3_lambda import LambdaClient
 
 from infra import template
 from infra.local import LocalStack
@@ -23,8 +24,8 @@ from tests.conftest import Project
 
 
 @pytest.fixture
-def lambda_client(stack: LocalStack) -> BaseClient:
-    return botocore.session.get_session().create_client("lambda")
+def lambda_client(stack: LocalStack) -> LambdaClient:
+    return boto3.Session().client("lambda")
 
 
 def test_it_is_healthy(stack: LocalStack) -> None:
@@ -66,16 +67,16 @@ def test_the_bucket_answers_browsers_as_the_template_says(stack: LocalStack) -> 
 
 
 def test_the_apps_own_clients_reach_the_stack(stack: LocalStack) -> None:
-    session = botocore.session.get_session()
+    session = boto3.Session()
 
-    tables = session.create_client("dynamodb").list_tables()["TableNames"]
-    machines = session.create_client("stepfunctions").list_state_machines()["stateMachines"]
+    tables = session.client("dynamodb").list_tables()["TableNames"]
+    machines = session.client("stepfunctions").list_state_machines()["stateMachines"]
 
     assert stack.resources.table in tables
     assert [machine["stateMachineArn"] for machine in machines] == [os.environ["STEPWELL_PARK_STATE_MACHINE_ARN"]]
 
 
-def test_a_users_function_answers_a_call(stack: LocalStack, lambda_client: BaseClient) -> None:
+def test_a_users_function_answers_a_call(stack: LocalStack, lambda_client: LambdaClient) -> None:
     stack.register("workflow-greet", lambda event, _context: {"text": f"Hello, {event['name']}"})
 
     answer = lambda_client.invoke(FunctionName="workflow-greet", Payload=b'{"name": "Ada"}')
@@ -84,7 +85,7 @@ def test_a_users_function_answers_a_call(stack: LocalStack, lambda_client: BaseC
     assert "FunctionError" not in answer
 
 
-def test_a_users_function_that_raises_answers_a_function_error(stack: LocalStack, lambda_client: BaseClient) -> None:
+def test_a_users_function_that_raises_answers_a_function_error(stack: LocalStack, lambda_client: LambdaClient) -> None:
     def fail(_event: object, _context: object) -> None:
         raise ValueError("no such order")
 
@@ -97,7 +98,7 @@ def test_a_users_function_that_raises_answers_a_function_error(stack: LocalStack
     assert (told["errorType"], told["errorMessage"]) == ("ValueError", "no such order")
 
 
-def test_an_unknown_function_is_not_found_as_on_aws(stack: LocalStack, lambda_client: BaseClient) -> None:
+def test_an_unknown_function_is_not_found_as_on_aws(stack: LocalStack, lambda_client: LambdaClient) -> None:
     with pytest.raises(ClientError) as caught:
         lambda_client.invoke(FunctionName="workflow-nobody", Payload=b"{}")
 
@@ -105,14 +106,14 @@ def test_an_unknown_function_is_not_found_as_on_aws(stack: LocalStack, lambda_cl
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 404
 
 
-def test_an_invocation_without_json_is_refused(stack: LocalStack, lambda_client: BaseClient) -> None:
+def test_an_invocation_without_json_is_refused(stack: LocalStack, lambda_client: LambdaClient) -> None:
     stack.register("workflow-echo", lambda event, _context: event)
 
     with pytest.raises(ClientError, match="Could not parse request body"):
         lambda_client.invoke(FunctionName="workflow-echo", Payload=b"{")
 
 
-def test_an_asynchronous_invocation_is_accepted_at_once(stack: LocalStack, lambda_client: BaseClient) -> None:
+def test_an_asynchronous_invocation_is_accepted_at_once(stack: LocalStack, lambda_client: LambdaClient) -> None:
     stack.register("workflow-echo", lambda event, _context: event)
 
     answer = lambda_client.invoke(FunctionName="workflow-echo", InvocationType="Event", Payload=b'{"n": 1}')
@@ -175,8 +176,11 @@ def test_stacks_one_after_the_other_share_nothing() -> None:
 
 def test_a_stack_that_cannot_start_leaves_nothing_behind() -> None:
     before = dict(os.environ)
-    with LocalStack(sweep_seconds=None) as stack, pytest.raises(OSError, match="in use"), LocalStack(port=stack.port):
-        pass
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(OSError, match="in use"), LocalStack(port=taken.getsockname()[1]):
+            pass
 
     assert dict(os.environ) == before
 
