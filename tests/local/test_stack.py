@@ -25,7 +25,8 @@ from tests.conftest import Project
 
 @pytest.fixture
 def lambda_client(stack: LocalStack) -> LambdaClient:
-    return boto3.Session().client("lambda")
+    client: LambdaClient = boto3.Session().client("lambda")
+    return client
 
 
 def test_it_is_healthy(stack: LocalStack) -> None:
