@@ -68,14 +68,14 @@ class Runs:
 @pytest.fixture
 def service(monkeypatch: pytest.MonkeyPatch) -> Runs:
     fake = Runs()
-    monkeypatch.setattr(authentication, "authenticate", lambda header, *, now: a_key(*Scope))
+    monkeypatch.setattr(authentication, "authenticate", lambda *_, **__: a_key(*Scope))
     monkeypatch.setattr(runs, "trigger", fake.trigger)
     monkeypatch.setattr(runs, "deliver", fake.deliver)
     monkeypatch.setattr(runs, "output_of", lambda run: run.output)
-    monkeypatch.setattr(runs, "load", lambda project_id, run_id, workflow_id: fake.run)
+    monkeypatch.setattr(runs, "load", lambda *_: fake.run)
     for verb in ("pause", "resume", "terminate"):
         monkeypatch.setattr(runs, verb, fake.verb(verb))
-    monkeypatch.setattr(connections, "load", lambda project_id, connection_id: None)
+    monkeypatch.setattr(connections, "load", lambda *_: None)
     return fake
 
 
@@ -184,7 +184,7 @@ def test_a_connection_that_cannot_exist_is_not_found(service: Runs, connection_i
 
 
 def test_an_event_is_delivered_and_starts_nothing(service: Runs) -> None:
-    params = {"instanceId": "run-1", "eventType": "approval-decision", "payload": {"approved": True}}
+    params: Json = {"instanceId": "run-1", "eventType": "approval-decision", "payload": {"approved": True}}
     answered = trigger({"connectionId": "c", "params": params})
     assert (answered.status, told(answered)) == (200, {"instanceId": "run-1"})
     [(name, asked)] = service.asked

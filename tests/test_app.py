@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from chalice.config import Config
+from chalice.deploy.validate import validate_configuration
+
+PROJECT = Path(__file__).parent.parent
+#: What any app of this make imports; Stepwell may take 1.4 times as long, and what the machine's mood adds.
+FLOOR = "import chalice, pynamodb.models, pydantic, aws_lambda_powertools"
+MEASURED = (
+    "import resource, time; began = time.perf_counter(); {}; "
+    "print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+)
+
+
+def run(code: str) -> str:
+    """Run Python in a process of its own, with no environment that the app could lean on."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, env={}, check=True, capture_output=True, text=True, timeout=60
+    )
+    return done.stdout
+
+
+def test_the_app_imports_without_any_environment_and_declares_its_functions() -> None:
+    code = "import app; print(app.app.app_name, sorted(app.app.handler_map), sorted(app.app.event_sources[0].__dict__))"
+    name, rest = run(code).split(" ", 1)
+    assert name == "stepwell"
+    assert "'drive'" in rest
+    assert "'sweep'" in rest
+    assert "'work'" in rest
+
+
+def test_the_app_imports_in_little_memory() -> None:
+    _, kilobytes = run(MEASURED.format("import app")).split()
+    assert int(kilobytes) < 130 * 1024
+
+
+def test_importing_the_app_loads_neither_boto3_nor_what_only_develops_it() -> None:
+    loaded = set(json.loads(run("import app, sys, json; print(json.dumps(sorted(sys.modules)))")))
+    assert loaded.isdisjoint({"boto3", "moto", "infra", "chalice.cli", "chalice.deploy", "pytest", "hypothesis"})
+
+
+def test_chalice_finds_nothing_wrong_with_the_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    stepwell = importlib.import_module("app").app
+    configured = json.loads((PROJECT / ".chalice" / "config.json").read_text())
+    validate_configuration(Config("dev", config_from_disk=configured, user_provided_params={"chalice_app": stepwell}))
+
+
+def test_a_line_of_any_part_is_written_once_and_as_json(capfd: pytest.CaptureFixture[str]) -> None:
+    code = "import app, logging; logging.getLogger('stepwell.drive').error('hello', extra={'run_id': 'r1'})"
+    [line] = run(code).splitlines()
+    told = json.loads(line)
+    assert (told["level"], told["message"], told["run_id"], told["service"]) == ("ERROR", "hello", "r1", "stepwell")
+
+
+def test_chalice_itself_writes_to_the_same_log() -> None:
+    assert importlib.import_module("app").app.log is logging.getLogger("stepwell")
