@@ -169,8 +169,9 @@ def finish(run: Run, *, owner: str, parent_event: Event | None) -> None:
         run.id,
         actions,
         condition,
-        landed=lambda stored: (stored.lease_seq, stored.status, stored.finished_at)
-        == (run.lease_seq, run.status.value, run.finished_at),
+        landed=lambda stored: (
+            (stored.lease_seq, stored.status, stored.finished_at) == (run.lease_seq, run.status.value, run.finished_at)
+        ),
     )
 
 

@@ -57,7 +57,8 @@ def listed(
     load: Callable[[Sequence[str]], Iterator[_Listed]],
 ) -> Page[_Listed]:
     """Return a page of one of a project's lists, newest first; ``load`` is given places, ``<time>#<id>``."""
-    found = positions(ByProject.Meta.index_name, project_id, prefix, decoded(cursor) if cursor else None, limit + 1)
+    before = decoded(cursor) if cursor is not None else None
+    found = positions(ByProject.Meta.index_name, project_id, prefix, before, limit + 1)
     return page_of(list(found), limit, load)
 
 

@@ -28,12 +28,14 @@ class Calls:
         #: How many of the next answers are lost after DynamoDB has done what it was asked.
         self.lose = 0
 
-    def __call__(self, request: AWSPreparedRequest, **_: object) -> object:
-        """Stand between botocore and the wire; None sends the request as always."""
-        operation = str(request.headers["X-Amz-Target"], "ascii").rpartition(".")[2]
+    def __call__(self, request: AWSPreparedRequest, **_: object) -> None:
+        """Stand between botocore and the wire: to answer nothing has it send the request as always."""
+        target = request.headers["X-Amz-Target"]
+        operation = (target if isinstance(target, str) else target.decode()).rpartition(".")[2]
+        assert isinstance(request.body, bytes)
         self.sent.append((operation, json.loads(request.body)))
         if self.lose == 0:
-            return None
+            return
         self.lose -= 1
         endpoint = store_table.connection().connection.client._endpoint
         endpoint.http_session.send(request)

@@ -54,7 +54,10 @@ def a_full_run() -> Run:
         wake_seq=3,
         lease_seq=4,
         lease=a_lease(),
-        claims={"charge": a_claim(failures=1, losses=2, generation=3), "loop": a_claim("loop", owner="", deadline=None)},
+        claims={
+            "charge": a_claim(failures=1, losses=2, generation=3),
+            "loop": a_claim("loop", owner="", deadline=None),
+        },
         park_token="token",
         waiting_for=(WaitKind.EVENT, WaitKind.SLEEP),
     )
@@ -162,7 +165,11 @@ def test_a_collection_has_the_steps_and_the_events_in_order() -> None:
     ]
     for record in records:
         runs.put_step(run.id, record, write_id="1")
-    events = [an_event("0002", payload=Offloaded(digest="cd", size=2)), an_event("0001"), an_event("0003", payload=None)]
+    events = [
+        an_event("0002", payload=Offloaded(digest="cd", size=2)),
+        an_event("0001"),
+        an_event("0003", payload=None),
+    ]
     for event in events:
         runs.put_event(run, event, answer_token=False)
     loaded = runs.load_collection(run.id)

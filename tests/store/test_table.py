@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from chalicelib.store.table import Item
 from tests.conftest import Table
 from tests.store.builders import a_record, a_stored_run, a_workflow
 from tests.store.conftest import Calls
+
 
 @pytest.fixture(autouse=True)
 def _connected_anew(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -66,7 +68,7 @@ def test_dynamodb_is_never_asked_what_the_table_is_like(calls: Calls) -> None:
 
 
 def test_the_client_waits_little_and_tries_four_times() -> None:
-    config = table.connection().connection.client.meta.config
+    config: Any = table.connection().connection.client.meta.config
     assert (config.connect_timeout, config.read_timeout) == (2, 5)
     assert config.max_pool_connections == 64
     assert config.retries == {"total_max_attempts": 4, "mode": "standard"}
@@ -136,7 +138,7 @@ def test_what_a_batch_leaves_unread_is_asked_for_again(monkeypatch: pytest.Monke
     stored = [keys.run(a_stored_run().id) for _ in range(3)]
     asked = []
 
-    def stingy(operation: str, arguments: dict) -> dict:  # type: ignore[type-arg]
+    def stingy(operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
         """Answer for one key only, however many are asked for."""
         (name, request), *_ = arguments["RequestItems"].items()
         first, *rest = request["Keys"]
@@ -151,7 +153,7 @@ def test_what_a_batch_leaves_unread_is_asked_for_again(monkeypatch: pytest.Monke
 
 
 def test_a_batch_that_is_never_read_whole_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    def silent(operation: str, arguments: dict) -> dict:  # type: ignore[type-arg]
+    def silent(operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
         return {"Responses": {}, "UnprocessedKeys": arguments["RequestItems"]}
 
     monkeypatch.setattr(table, "call", silent)
