@@ -1,4 +1,7 @@
-"""The running parts of a definition: nodes, the blocks they stand in, and the containers that own blocks. Only ``progress`` changes them."""
+"""The running parts of a definition.
+
+Nodes, the blocks they stand in, and the containers that own blocks. Only ``progress`` changes them.
+"""
 
 from __future__ import annotations
 

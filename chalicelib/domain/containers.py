@@ -1,4 +1,7 @@
-"""What ``loop``, ``race`` and ``try_catch`` make of their blocks. Each answers the same four questions: opened, through, failed, broken."""
+"""What ``loop``, ``race`` and ``try_catch`` make of their blocks.
+
+Each answers the same four questions: opened, through, failed, broken.
+"""
 
 from __future__ import annotations
 
@@ -134,7 +137,10 @@ def _iterate(progress: Progress, container: Container) -> None:
 
 
 def _condition(progress: Progress, container: Container) -> bool:
-    """Return whether a ``while`` goes on; its condition sees the last iteration's steps, and null for them before the first."""
+    """Return whether a ``while`` goes on.
+
+    Its condition sees the last iteration's steps, and null for them before the first.
+    """
     last = container.blocks[0] if container.blocks else None
     scope = progress.scope_in(last) if last else progress.scope(container.node.key)
     return template.truthy(template.evaluate(str(container.node.spec.config["condition"]), scope))
@@ -212,7 +218,8 @@ def _collection(value: Json) -> tuple[Json, ...]:
 
 def _count(value: Json) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_ITERATIONS:
-        message = f"the count is {value if isinstance(value, int | float) else _kind(value)}, not a whole number from 0 to {MOST_ITERATIONS}"
+        shown = value if isinstance(value, int | float) and not isinstance(value, bool) else _kind(value)
+        message = f"the count is {shown}, not a whole number from 0 to {MOST_ITERATIONS}"
         raise ValueError(message)
     return value
 

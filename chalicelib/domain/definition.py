@@ -1,8 +1,9 @@
 """A workflow's definition in the one form that the engine runs; the dialects' graphs and step lists are compiled to it.
 
-Steps stand in *blocks*. The root block is the run itself. A container step (``loop``, ``race``, ``try_catch``) owns blocks of its own: a loop's
-body, a race's arms, a try's ``try``, ``catch`` and ``finally``. Edges join steps of one block only, so that each block is a graph
-without cycles, and everything about waiting, joining and failing is decided block by block.
+Steps stand in *blocks*. The root block is the run itself. A container step (``loop``, ``race``, ``try_catch``) owns
+blocks of its own: a loop's body, a race's arms, a try's ``try``, ``catch`` and ``finally``. Edges join steps of one
+block only, so that each block is a graph without cycles, and everything about waiting, joining and failing is decided
+block by block.
 """
 
 from __future__ import annotations
@@ -141,7 +142,10 @@ class Definition:
         return MappingProxyType({ref: loops(ref) for ref in self.steps})
 
     def terminal(self, block: str) -> tuple[str, ...]:
-        """Return the steps of a block that nothing comes after. An error edge is no dependent, nor is a ``break`` at the end."""
+        """Return the steps of a block that nothing comes after.
+
+        An error edge is no dependent, nor is a ``break`` at the end.
+        """
         return self._terminal.get(block, ())
 
     @cached_property
@@ -157,7 +161,10 @@ class Definition:
 
     @cached_property
     def handlers(self) -> frozenset[str]:
-        """The steps that only an error edge leads to, directly or by way of others: they do not run where nothing fails."""
+        """The steps that only an error edge leads to, directly or by way of others.
+
+        They do not run where nothing fails.
+        """
         handlers: set[str] = set()
         found = True
         while found:

@@ -1,13 +1,14 @@
 """What happens next in a run. Pure: it takes what is recorded and the time, and returns what to record and what to do.
 
-``decide`` answers from the records alone. A driver keeps the ``Progress`` of the run it drives and calls ``conclude`` with each result and
-``advance`` after it, which is the same decision without folding the records anew.
+``decide`` answers from the records alone. A driver keeps the ``Progress`` of the run it drives and calls ``conclude``
+with each result and ``advance`` after it, which is the same decision without folding the records anew.
 
 Rules that hold whatever happens, and that the property tests hold it to:
 
 * a step is claimed only when an edge that leads to it was taken, its block is open, and the run is running;
 * a record that has ended never changes by itself; a run that has ended claims nothing;
-* while a run has not ended it has something claimed, something that waits for a time or an event, or something to claim;
+* while a run has not ended it has something claimed, something that waits for a time or an event, or something to
+  claim;
 * the same records give the same decision, in whatever order they are read.
 """
 
@@ -62,7 +63,8 @@ class Finish:
 class Decision:
     """What to record, in this order, and what to do."""
 
-    #: Records that follow from what is known: waits that are over, containers that concluded, attempts that are lost for good.
+    #: Records that follow from what is known: waits that are over, containers that concluded, attempts that are lost
+    #: for good.
     records: tuple[StepRecord, ...] = ()
     #: Attempts to claim with the last of these writes, and then to make.
     claims: tuple[Claim, ...] = ()
@@ -99,7 +101,8 @@ def advance(
 ) -> Decision:
     """Carry the progress on as far as it goes without outside help, and return what that means.
 
-    Without a driver nothing is claimed. The progress has taken in the returned records and claims: when they cannot be written, it must be dropped and rebuilt.
+    Without a driver nothing is claimed. The progress has taken in the returned records and claims: when they cannot
+    be written, it must be dropped and rebuilt.
     """
     limits = limits or Limits()
     if status.ended:
@@ -124,7 +127,10 @@ def advance(
 
 
 def recover(progress: Progress, *, owner: str, under_way: frozenset[str]) -> None:
-    """Count as lost the attempts that ``owner`` claimed and is not making: it is Lambda's retry of an invocation that died."""
+    """Count as lost the attempts that ``owner`` claimed and is not making.
+
+    It is Lambda's retry of an invocation that died.
+    """
     for key, claim in list(progress.claimed.items()):
         if claim.owner == owner and key not in under_way:
             progress.lose(key)
@@ -159,7 +165,10 @@ def _due(progress: Progress, key: str, now: datetime) -> StepRecord | None:
 
 
 def _followed(progress: Progress, now: datetime) -> list[StepRecord]:
-    """Take in what follows from what is known: events for those who wait, races that are decided, containers that concluded."""
+    """Take in what follows from what is known.
+
+    Events for those who wait, races that are decided, containers that concluded.
+    """
     followed: list[StepRecord] = []
     again = True
     while again:

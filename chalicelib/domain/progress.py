@@ -1,10 +1,14 @@
-"""How far a run has come, folded from its records. What may start, what is under way and what has ended follow from them, in any order.
+"""How far a run has come, folded from its records.
 
-A step settles when its record says so. Settling it decides the edges that leave it: *taken* or *dead*. A step whose edges are all decided
-is ready if one of them was taken; if all are dead, it is not run and its own edges are dead. A failure for good with no error edge fails the
-step's block, and the block's container decides what that means: a ``try`` catches, a loop fails, a race has its first arm, the root fails the run.
+What may start, what is under way and what has ended follow from them, in any order.
 
-The fold is the same whether the records come one by one as they are made, or all at once after a crash; nothing here reads a clock or writes.
+A step settles when its record says so. Settling it decides the edges that leave it: *taken* or *dead*. A step whose
+edges are all decided is ready if one of them was taken; if all are dead, it is not run and its own edges are dead. A
+failure for good with no error edge fails the step's block, and the block's container decides what that means: a
+``try`` catches, a loop fails, a race has its first arm, the root fails the run.
+
+The fold is the same whether the records come one by one as they are made, or all at once after a crash; nothing here
+reads a clock or writes.
 """
 
 from __future__ import annotations
@@ -84,7 +88,10 @@ class Progress:
     # What carries it on
 
     def record(self, record: StepRecord) -> bool:
-        """Take in a step's record; False, and nothing changed, when the step no longer counts (its block has been closed)."""
+        """Take in a step's record.
+
+        False, and nothing changed, when the step no longer counts (its block has been closed).
+        """
         node = self._nodes.get(record.key)
         if node is None or node.settled or node.block.closed:
             return False
@@ -110,7 +117,10 @@ class Progress:
             self._set_timer(claim.key)
 
     def lose(self, key: str) -> None:
-        """Make ready again a step whose attempt is lost; its claim stays, so that the next attempt counts on from it."""
+        """Make ready again a step whose attempt is lost.
+
+        Its claim stays, so that the next attempt counts on from it.
+        """
         del self.claimed[key]
         self.ready[key] = self._nodes[key]
 
@@ -167,7 +177,8 @@ class Progress:
     def answer_of(self, block: Block, *, by_name: bool = False) -> Json:
         """Return what a block answers: its only terminal step's output, or those that completed, by ref or by name.
 
-        How errors are handled does not show: a handler that did not run, or a step whose failure was handled, is no end of the block.
+        How errors are handled does not show: a handler that did not run, or a step whose failure was handled, is no
+        end of the block.
         """
         ends, outputs = 0, dict[str, Json]()
         for ref in self.definition.terminal(block.name):
@@ -242,8 +253,7 @@ class Progress:
         edges = self.definition.outgoing[node.spec.ref]
         handled = any(edge.label == ON_ERROR for edge in edges)
         if record.status is StepStatus.FAILED and not handled:
-            assert record.error is not None and record.finished_at is not None  # noqa: PT018, S101 - a failed record has both
-            failure = Failure(error=record.error, at=record.finished_at, key=node.key)
+            failure = _failure(record)
             if node.spec.on_failure is not OnFailure.CONTINUE and failure.before(node.block.failure):
                 node.block.failure = failure
             if node.spec.on_failure is OnFailure.FAIL_WORKFLOW:
@@ -347,11 +357,19 @@ class Progress:
                     return
 
 
+def _failure(record: StepRecord) -> Failure:
+    """Return the failure that a failed step's record tells of; each has an error and an end."""
+    assert record.error is not None  # noqa: S101
+    assert record.finished_at is not None  # noqa: S101
+    return Failure(error=record.error, at=record.finished_at, key=record.key)
+
+
 def _taken(edge: Edge, spec: StepSpec, record: StepRecord, *, handled: bool) -> bool:
     """Whether an edge of a step that has settled leads on; ``handled`` says that its failure has an error edge."""
     if record.status is StepStatus.FAILED:
         return edge.label == ON_ERROR if handled else spec.on_failure is OnFailure.CONTINUE
     if edge.label == ON_ERROR or record.status is StepStatus.CANCELED:
         return False
-    # A branch that a person skipped took none of its ways: a skipped step satisfies its dependents, so all of them go on.
+    # A branch that a person skipped took none of its ways: a skipped step satisfies its dependents, so all of them go
+    # on.
     return spec.type is not StepType.BRANCH or record.status is StepStatus.SKIPPED or edge.label == record.branch

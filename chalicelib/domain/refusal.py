@@ -1,4 +1,7 @@
-"""What Stepwell declines. A refusal is raised by name, and turned into a dialect's error in one table of that dialect."""
+"""What Stepwell declines.
+
+A refusal is raised by name, and turned into a dialect's error in one table of that dialect.
+"""
 
 from __future__ import annotations
 

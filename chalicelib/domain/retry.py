@@ -40,8 +40,9 @@ def retry_after(
 ) -> timedelta | None:
     """Return how long to wait before the next attempt, or None when there is none.
 
-    ``failures`` counts the attempts that failed, 1 or more. The jitter (±20 %) is drawn from ``seed``, so that the same facts give the
-    same time. ``asked`` is what the far end asked for (Retry-After): it is honoured where it is longer, up to the policy's longest delay.
+    ``failures`` counts the attempts that failed, 1 or more. The jitter (±20 %) is drawn from ``seed``, so that the
+    same facts give the same time. ``asked`` is what the far end asked for (Retry-After): it is honoured where it is
+    longer, up to the policy's longest delay.
     """
     if failures > policy.limit:
         return None

@@ -133,7 +133,8 @@ class Run:
     depth: int = 0
     retry_of_run_id: str | None = None
 
-    #: Grows by one with every verb; a driver lets go, and a parking execution stores its token, only if it is unchanged.
+    #: Grows by one with every verb; a driver lets go, and a parking execution stores its token, only if it is
+    #: unchanged.
     wake_seq: int = 0
     #: Grows by one with every lease taken.
     lease_seq: int = 0

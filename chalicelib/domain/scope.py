@@ -1,4 +1,7 @@
-"""What a step's templates see: the payload, the run, the steps before it, and the names of the loops and catches around it."""
+"""What a step's templates see.
+
+The payload, the run, the steps before it, and the names of the loops and catches around it.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,10 @@ class Scope:
                 return self._named(name)
 
     def step(self, ref: str) -> Mapping[str, Json] | None:
-        """Return a step's output, status and error as ``steps.<ref>`` shows them; None where it has not come to anything."""
+        """Return a step's output, status and error as ``steps.<ref>`` shows them.
+
+        None where it has not come to anything.
+        """
         record = self._record(ref)
         if record is None:
             return None
@@ -89,7 +95,10 @@ class Scope:
         return self.records.get(key) if key is not None else None
 
     def key_of(self, ref: str) -> str | None:
-        """Return the key of the instance that ``ref`` means from here; None inside a loop that this step is outside of."""
+        """Return the key of the instance that ``ref`` means from here.
+
+        None inside a loop that this step is outside of.
+        """
         if ref not in self.definition.steps:
             return None
         around = self.definition.loops_around(ref)

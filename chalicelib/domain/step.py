@@ -1,4 +1,7 @@
-"""A step as a run records it: its record, the claims that come before one, what it may wait for, and its legal moves."""
+"""A step as a run records it.
+
+Its record, the claims that come before one, what it may wait for, and its legal moves.
+"""
 
 from __future__ import annotations
 

@@ -27,7 +27,10 @@ def approval_event(ref: str) -> str:
 
 
 def child_event(key: str, generation: int, attempt: int) -> str:
-    """Return the type of the event by which a child run tells its parent that it has ended; no user's event can have it."""
+    """Return the type of the event by which a child run tells its parent that it has ended.
+
+    No user's event can have it.
+    """
     return f"child:{key}:{generation}:{attempt}"
 
 
@@ -44,7 +47,10 @@ def matched(progress: Progress) -> list[StepRecord]:
 
 
 def over(progress: Progress, waiting: StepRecord, *, now: datetime) -> StepRecord | None:
-    """Return the record that ends a wait, or None while it goes on. An event that came in time counts, even if it is seen late."""
+    """Return the record that ends a wait, or None while it goes on.
+
+    An event that came in time counts, even if it is seen late.
+    """
     wait = waiting.wait
     if wait is None:
         return None

@@ -1,4 +1,7 @@
-"""The attempts that one invocation makes: quick steps in its own thread, those that talk to the outside side by side."""
+"""The attempts that one invocation makes.
+
+Quick steps in its own thread, those that talk to the outside side by side.
+"""
 
 from __future__ import annotations
 
@@ -105,5 +108,8 @@ def is_inline(progress: Progress, key: str) -> bool:
 
 
 def crashed(claim: Claim, error: Exception) -> Outcome:
-    """Return the outcome of an attempt that ended in a fault of ours, or of a part that was out of reach; another may fare better."""
+    """Return the outcome of an attempt that ended in a fault of ours, or of a part that was out of reach.
+
+    Another may fare better.
+    """
     return Failed(error=StepError(code="internal", message=f"the step crashed: {type(error).__name__}", step=claim.key))

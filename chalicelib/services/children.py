@@ -26,7 +26,10 @@ _CHILD_IDS = uuid.UUID("5d0f6a4e-53f1-4b3c-9f6a-0f6c1b6f7a11")
 
 
 def start(run: Run, claim: Claim, *, workflow_id: str, payload: Json, reports: bool, now: datetime) -> str:
-    """Start a child run and return its id. The id follows from the attempt, so that a doubled attempt starts one child."""
+    """Start a child run and return its id.
+
+    The id follows from the attempt, so that a doubled attempt starts one child.
+    """
     if run.depth >= DEEPEST:
         message = f"sub-workflows are nested more than {DEEPEST} deep"
         raise BadRequest(message)
@@ -65,7 +68,10 @@ def wake_parent(run_id: str, *, now: datetime, outside: Outside) -> None:
 
 
 def cancel(parent: Run, records: Iterable[StepRecord], *, now: datetime, outside: Outside) -> None:
-    """Cancel the children that an ended run still waits for. Canceling one that has ended, or twice, changes nothing."""
+    """Cancel the children that an ended run still waits for.
+
+    Canceling one that has ended, or twice, changes nothing.
+    """
     for record in records:
         wait = record.wait
         if record.status is StepStatus.WAITING and wait is not None and wait.kind is WaitKind.CHILD and wait.note:

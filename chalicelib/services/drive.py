@@ -1,12 +1,15 @@
-"""Drives a run: takes the lease, makes the attempts that are due, records each, and lets go when there is nothing left to do but wait.
+"""Drives a run.
 
-An invocation is only a hint. ``drive`` reads the run and does what its record says is still to be done; when it is called too often, too late,
-or twice at once, the conditional writes leave one driver, and it does the same.
+Takes the lease, makes the attempts that are due, records each, and lets go when there is nothing left to do but wait.
 
-**What a driver has seen.** Every verb adds one to the run's wake counter. A driver may start a step only while its sight of that counter is
-fresh: read, or confirmed by a conditional write, less than ``SIGHT`` ago by its own monotonic clock. A verb that must hold from the moment it is
-answered (pause, terminate) waits for ``SIGHT`` when the run has a live lease: whoever drives has looked again by then. So a chain of quick
-steps costs one read in a hundred milliseconds instead of one a step, and still no step starts after a pause has been answered.
+An invocation is only a hint. ``drive`` reads the run and does what its record says is still to be done; when it is
+called too often, too late, or twice at once, the conditional writes leave one driver, and it does the same.
+
+**What a driver has seen.** Every verb adds one to the run's wake counter. A driver may start a step only while its
+sight of that counter is fresh: read, or confirmed by a conditional write, less than ``SIGHT`` ago by its own
+monotonic clock. A verb that must hold from the moment it is answered (pause, terminate) waits for ``SIGHT`` when the
+run has a live lease: whoever drives has looked again by then. So a chain of quick steps costs one read in a hundred
+milliseconds instead of one a step, and still no step starts after a pause has been answered.
 """
 
 from __future__ import annotations
@@ -100,7 +103,10 @@ class _Drive:
         self.outside.invoker.drive(self.run_id)
 
     def _round(self, loaded: runs.Loaded) -> None:
-        """Drive from what has been loaded until there is nothing left to do; Superseded when the run changes meanwhile."""
+        """Drive from what has been loaded until there is nothing left to do.
+
+        Superseded when the run changes meanwhile.
+        """
         decision = self._judge(loaded)
         if self._is_at_rest(decision):
             return
@@ -153,7 +159,7 @@ class _Drive:
         return self._advance()
 
     def _is_at_rest(self, decision: Decision) -> bool:
-        """Whether there is nothing to do and the run is parked, by another execution than one whose end brought us here."""
+        """Whether there is nothing to do, and another execution holds the run than one whose end brought us here."""
         idle = not (
             decision.records or decision.claims or decision.finish or self.unstarted or self.attempts.under_way()
         )
@@ -175,7 +181,8 @@ class _Drive:
         )
         self.seen_at = before
         if run.park_token is not None:
-            # The execution that holds the token is of no more use. Its end invokes drive once more, which finds this lease.
+            # The execution that holds the token is of no more use. Its end invokes drive once more, which finds this
+            # lease.
             self.outside.parking.answer(run.park_token)
         if decision.records:
             self._write(decision.records, decision.claims)
@@ -213,10 +220,8 @@ class _Drive:
             try:
                 return claim, self.attempts.make(self.run, self.progress, claim)
             except Exception as error:  # noqa: BLE001 - a fault in one step's executor must not end the run's driver
-                log.error(
-                    "a step crashed",
-                    extra={"action": "step_crashed", "run_id": self.run_id, "step": key, "fault": type(error).__name__},
-                )  # noqa: TRY400 - the message may hold what the user sent
+                fault = {"action": "step_crashed", "run_id": self.run_id, "step": key, "fault": type(error).__name__}
+                log.error("a step crashed", extra=fault)  # noqa: TRY400 - the traceback may hold what the user sent
                 return claim, crashed(claim, error)
         until = min(filter(None, (decision.wake_at, self.invocation.deadline - LAST_MOMENT)))
         return self.attempts.next_ended(seconds=max(0.001, (until - self.clock.now()).total_seconds()))
@@ -252,7 +257,8 @@ class _Drive:
     def _write(self, records: tuple[StepRecord, ...], claims: tuple[Claim, ...]) -> None:
         """Record what the engine decided, in its order; the claims go with the last record, else with the run itself.
 
-        A crash between two of these writes is harmless: each record follows from those before it, so that the next driver makes it again.
+        A crash between two of these writes is harmless: each record follows from those before it, so that the next
+        driver makes it again.
         """
         for record in records[:-1]:
             runs.put_step(self.run_id, record, write_id=secrets.token_hex(4))
@@ -266,7 +272,7 @@ class _Drive:
             self.seen_at = before
 
     def _goes_on(self, decision: Decision) -> bool:
-        """Whether to stay although nothing has ended: for attempts under way, or for a short pause between two attempts."""
+        """Whether to stay although nothing has ended: attempts are under way, or the pause before one is short."""
         now = self.clock.now()
         if self.attempts.under_way():
             return now < self.invocation.deadline - LAST_MOMENT
@@ -288,10 +294,11 @@ class _Drive:
         self.seen_at = before
 
     def _withdraw(self, loaded: runs.Loaded) -> None:
-        """Take back, in a paused run, the claims that were recorded before the pause was seen and have not been started.
+        """Take back, in a paused run, the claims that were recorded before the pause was seen, and not started since.
 
-        It rewrites the records that carry them. Nobody else writes those: they belong to steps that have ended, and verbs on ended steps
-        are conditional on the same revision. Claims that the run itself holds go with the next lease.
+        It rewrites the records that carry them. Nobody else writes those: they belong to steps that have ended, and
+        verbs on ended steps are conditional on the same revision. Claims that the run itself holds go with the next
+        lease.
         """
         for key, record in list(loaded.records.items()):
             kept = {held: claim for held, claim in record.claims.items() if not self._withdrawn(loaded.run, claim)}

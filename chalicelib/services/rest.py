@@ -37,12 +37,14 @@ def let_go(
 ) -> None:
     """Release the lease; Superseded when a verb came meanwhile. A run that can only wait is then parked.
 
-    The release comes first: it is what is conditional on the wake counter, so that nothing is parked which has been woken. Between it and the
-    parked execution's own write nothing is lost: a verb that comes then finds no token and invokes drive itself, a crash leaves
-    ``next_check_at``, and the execution's write is conditional on the same counter.
+    The release comes first: it is what is conditional on the wake counter, so that nothing is parked which has been
+    woken. Between it and the parked execution's own write nothing is lost: a verb that comes then finds no token and
+    invokes drive itself, a crash leaves ``next_check_at``, and the execution's write is conditional on the same
+    counter.
     """
     if progress.claimed:
-        # Attempts that `work` makes, or that outlive this driver: their end invokes drive; their deadline is what the sweep checks.
+        # Attempts that `work` makes, or that outlive this driver: their end invokes drive; their deadline is what the
+        # sweep checks.
         runs.release(
             run, next_check_at=(wake_at or now) + CHECK_AFTER, waiting_for=(), claims=_held(run, progress), now=now
         )
@@ -69,7 +71,10 @@ def let_go(
 
 
 def finish(run: Run, progress: Progress, finished: Finish, *, values: Values, now: datetime, outside: Outside) -> None:
-    """End the run; Superseded when a verb came meanwhile. A parent that waits for it is told in the same transaction, and woken."""
+    """End the run; Superseded when a verb came meanwhile.
+
+    A parent that waits for it is told in the same transaction, and woken.
+    """
     ended, _ = move(run, _COMMANDS[finished.status], actor="stepwell", at=now)
     output = values.kept(finished.output) if finished.status is RunStatus.COMPLETED else None
     ended = replace(ended, output=output, error=finished.error, lease=None)

@@ -1,4 +1,7 @@
-"""Runs a function (``kind: script``): the same engine, in memory, within the request. No record, no second attempt, no waiting."""
+"""Runs a function (``kind: script``): the same engine, in memory, within the request.
+
+No record, no second attempt, no waiting.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from chalicelib.domain.progress import Progress
 from chalicelib.domain.refusal import BadRequest, NotFound
 from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.step import Claim, StepError, StepStatus
-from chalicelib.domain.value import Json
+from chalicelib.domain.value import Json, resolved
 from chalicelib.domain.workflow import Deployment, WorkflowKind
 from chalicelib.services import definitions
 from chalicelib.services.attempts import Attempts, attempts, is_inline
@@ -146,14 +149,17 @@ def _answer(definition: Definition, progress: Progress) -> Json:
         (spec, progress.records.get(spec.ref)) for spec in definition.steps.values() if spec.name.startswith(EXPORT)
     )
     return {
-        spec.name.removeprefix(EXPORT): record.output  # type: ignore[misc]  # nothing is put outside the record in memory
+        spec.name.removeprefix(EXPORT): resolved(record.output, progress.resolve)
         for spec, record in exported
         if record is not None and record.status is StepStatus.COMPLETED
     }
 
 
 def _parsed(code: Json) -> Json:
-    """Return trigger code that is JSON with templates in it as that JSON, so that numbers stay numbers; other text as it is."""
+    """Return trigger code that is JSON with templates in it as that JSON, so that numbers stay numbers.
+
+    Other text as it is.
+    """
     if not isinstance(code, str):
         return code
     try:

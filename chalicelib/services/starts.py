@@ -51,7 +51,8 @@ def trigger(  # noqa: PLR0913 - a trigger has these parts
 ) -> Triggered:
     """Start a run of the version that is deployed on the connection.
 
-    With an idempotency key the key's record and the run are written in one transaction, so that a key has one run however often it is sent.
+    With an idempotency key the key's record and the run are written in one transaction, so that a key has one run
+    however often it is sent.
     """
     outside = outside or current()
     if idempotency_key is not None:

@@ -1,4 +1,7 @@
-"""Looks, every minute, after the runs that should have been heard of by now. It is what makes every other wake-up a mere hint."""
+"""Looks, every minute, after the runs that should have been heard of by now.
+
+It is what makes every other wake-up a mere hint.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,8 @@ def sweep(*, now: datetime, outside: Outside) -> Swept:
                 runs.postpone(run, run.lease.expires_at)
                 driven += 1
                 continue
-            # A token that should have been used by now counts for nothing: the driver is to look for itself, and to park anew.
+            # A token that should have been used by now counts for nothing: the driver is to look for itself, and to
+            # park anew.
             runs.unpark(run, now + CHECK_AFTER)
             overdue += 1
             outside.invoker.drive(run_id)

@@ -1,6 +1,7 @@
 """What people do to a run as a whole: pause, resume, terminate, send an event.
 
-Each is one transaction: the change, on condition that the run still is as it was judged, and a record of who did it. Then the run is woken.
+Each is one transaction: the change, on condition that the run still is as it was judged, and a record of who did it.
+Then the run is woken.
 """
 
 from __future__ import annotations
@@ -90,7 +91,10 @@ def terminate(
     outside: Outside,
     clock: Clock | None = None,
 ) -> Run:
-    """End a run; ended so already, it stays as it is. Once this returns, no step starts; its children are canceled soon after."""
+    """End a run; ended so already, it stays as it is.
+
+    Once this returns, no step starts; its children are canceled soon after.
+    """
     run, before = _change(RunCommand.CANCEL, project_id, run_id, workflow_id=workflow_id, ask=ask, now=now)
     if before is None:
         # Asked again, perhaps because the first answer was lost, and with it the wake-up that cancels the children.

@@ -1,4 +1,7 @@
-"""How a run is woken after something was recorded for it. The record is what counts: a wake-up that is lost costs time, never an effect."""
+"""How a run is woken after something was recorded for it.
+
+The record is what counts: a wake-up that is lost costs time, never an effect.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,9 @@ CHECK_AFTER = timedelta(seconds=60)
 def wake(run: Run, *, now: datetime, outside: Outside) -> None:
     """Have the run driven, given as it was when the change was recorded.
 
-    A parked run's token is answered: its execution then invokes drive. A run with a live lease needs nothing: its driver finds the wake
-    counter changed before it lets go. Everything else is driven directly. If that fails, the sweep finds the run by its ``next_check_at``.
+    A parked run's token is answered: its execution then invokes drive. A run with a live lease needs nothing: its
+    driver finds the wake counter changed before it lets go. Everything else is driven directly. If that fails, the
+    sweep finds the run by its ``next_check_at``.
     """
     try:
         if run.park_token is not None and outside.parking.answer(run.park_token):

@@ -1,4 +1,7 @@
-"""Makes a batch of attempts that a driver has claimed, side by side, and records each. It claims nothing: only a driver starts steps."""
+"""Makes a batch of attempts that a driver has claimed, side by side, and records each.
+
+It claims nothing: only a driver starts steps.
+"""
 
 from __future__ import annotations
 
@@ -36,8 +39,8 @@ def work(
 ) -> None:
     """Make the attempts at ``keys`` that ``owner`` claims, then have the run driven.
 
-    A batch that is delivered twice makes its attempts twice, and one result of each is kept: the records are conditional. One that never
-    arrives is found by its claims' deadline.
+    A batch that is delivered twice makes its attempts twice, and one result of each is kept: the records are
+    conditional. One that never arrives is found by its claims' deadline.
     """
     clock, outside = clock or SystemClock(), outside or current()
     loaded = runs.load_collection(run_id)

@@ -1,4 +1,7 @@
-"""``approval {approvers?, timeout?, message?}``: waits until a person approves; answers who did, when, and what they said."""
+"""``approval {approvers?, timeout?, message?}``: waits until a person approves.
+
+Answers who did, when, and what they said.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""``branch {branches: [{label, condition}]}``: takes the first way whose condition is true; an empty condition is "else"."""
+"""``branch {branches: [{label, condition}]}``: takes the first way whose condition is true.
+
+An empty condition is "else".
+"""
 
 from __future__ import annotations
 

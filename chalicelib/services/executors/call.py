@@ -34,7 +34,10 @@ class StepCall:
 
     @property
     def idempotency_key(self) -> str:
-        """The same for every automatic attempt, so that the far end can drop the double; a person's retry makes a new one."""
+        """The same for every automatic attempt, so that the far end can drop the double.
+
+        A person's retry makes a new one.
+        """
         return f"{self.run.id}/{self.claim.key}/{self.claim.generation}"
 
     def error(self, code: str, message: str) -> StepError:

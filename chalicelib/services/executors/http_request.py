@@ -1,4 +1,7 @@
-"""``http_request {method, url, headers?, queryParams?, body?}``: answers ``{status, headers, body}``; a status from 400 on fails the attempt."""
+"""``http_request {method, url, headers?, queryParams?, body?}``: answers ``{status, headers, body}``.
+
+A status from 400 on fails the attempt.
+"""
 
 from __future__ import annotations
 

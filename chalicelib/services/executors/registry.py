@@ -57,7 +57,10 @@ def timeout_of(spec: StepSpec) -> timedelta:
 
 
 def attempt(run: Run, progress: Progress, claim: Claim, *, now: datetime, outside: Outside) -> Outcome:
-    """Make one attempt at a step and return what it came to. What goes wrong in it is the step's failure, never ours."""
+    """Make one attempt at a step and return what it came to.
+
+    What goes wrong in it is the step's failure, never ours.
+    """
     return attempt_in(run, progress.node(claim.key).spec, progress.scope(claim.key), claim, now=now, outside=outside)
 
 

@@ -1,4 +1,7 @@
-"""``sub_workflow {workflowId, input, waitForCompletion, timeout?}``: starts a child run; answers the child's output once it has ended."""
+"""``sub_workflow {workflowId, input, waitForCompletion, timeout?}``: starts a child run.
+
+Answers the child's output once it has ended.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from chalicelib.services.executors.call import StepCall
 
 
 def execute(call: StepCall) -> Outcome:
-    """Start the child, under an id that another attempt's driver would choose too; then wait for it, or go on at once."""
+    """Start the child, under an id that another attempt's driver would choose too.
+
+    Then wait for it, or go on at once.
+    """
     waits = call.config.get("waitForCompletion") is not False
     child_id = children.start(
         call.run,

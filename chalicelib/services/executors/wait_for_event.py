@@ -1,4 +1,7 @@
-"""``wait_for_event {eventType, timeout?}``: waits until an event of the type is sent to the run; answers its payload."""
+"""``wait_for_event {eventType, timeout?}``: waits until an event of the type is sent to the run.
+
+Answers its payload.
+"""
 
 from __future__ import annotations
 
