@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from chalicelib.domain.definition import CONTAINERS, ON_ERROR, ROOT, Edge, StepType, block_name, container_of
 from chalicelib.domain.graph_edges import THEN, GraphEdge
 from chalicelib.domain.graph_nodes import GraphNode
-from chalicelib.domain.graph_order import Places, ordered, successors_of
+from chalicelib.domain.graph_order import Places, ordered, reached, successors_of
 from chalicelib.domain.graph_problems import Place, shown
 
 #: How deep containers may stand in one another.
@@ -56,7 +56,8 @@ class _Blocking:
         self._edges = edges
         self._order = order
         self._places = Places(nodes)
-        self._reach = self._places.reach(order, successors_of(nodes, ((edge.source, edge.target) for edge in edges)))
+        self._successors = successors_of(nodes, ((edge.source, edge.target) for edge in edges))
+        self._reach = self._places.reach(order, self._successors)
         self._leaving: dict[str, list[GraphEdge]] = {ref: [] for ref in nodes}
         for edge in edges:
             self._leaving[edge.source].append(edge)
@@ -104,7 +105,16 @@ class _Blocking:
         for other in ways:
             if not self._leads_in(other) or other.label in yields:
                 bits &= ~self._reach[other.target]
+            elif edge.label == "finally" and other is not edge:
+                # Where all parts come together again is after them; what only "finally" leads to is its own.
+                bits &= ~self._reach_past(edge.target, start=other.target)
         return bits
+
+    def _reach_past(self, avoided: str, *, start: str) -> int:
+        """Return what can be reached without a step."""
+        if start == avoided:
+            return 0
+        return sum(self._places.bit[ref] for ref in reached(start, {**self._successors, avoided: []}) - {avoided})
 
     def _leads_in(self, edge: GraphEdge) -> bool:
         step_type = self._nodes[edge.source].type

@@ -62,8 +62,9 @@ def references_of_condition(text: str, *, path: str = "") -> Found:
 
 
 def below(path: str, name: str | int) -> str:
-    """Return the path of a part of what is at ``path``."""
-    return f"{path}.{name}" if path else str(name)
+    """Return the path of a part of what is at ``path``; a name without a character is shown as two quotes."""
+    part = str(name) or '""'
+    return f"{path}.{part}" if path else part
 
 
 def _texts(value: Json, path: str) -> Iterator[tuple[str, str]]:
