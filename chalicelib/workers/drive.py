@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from chalicelib import logs
 from chalicelib.services import drive
 from chalicelib.services.clock import SystemClock
 from chalicelib.workers.invocations import DriveEvent, LambdaContext
@@ -19,4 +20,5 @@ def handle(event: DriveEvent, context: LambdaContext) -> None:
         deadline=now + timedelta(milliseconds=context.get_remaining_time_in_millis()),
         parked_under=int(parked_under) if parked_under is not None else None,
     )
-    drive.drive(event["run_id"], invocation)
+    with logs.carrying(request_id=context.aws_request_id, run_id=event["run_id"]):
+        drive.drive(event["run_id"], invocation)

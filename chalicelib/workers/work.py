@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from chalicelib import logs
 from chalicelib.services import work
 from chalicelib.services.clock import SystemClock
 from chalicelib.workers.invocations import LambdaContext, WorkEvent
@@ -16,4 +17,5 @@ def handle(event: WorkEvent, context: LambdaContext) -> None:
     """Make the attempts that the event names."""
     left = timedelta(milliseconds=context.get_remaining_time_in_millis())
     deadline = SystemClock().now() + left - MARGIN
-    work.work(event["run_id"], event["keys"], owner=event["owner"], deadline=deadline)
+    with logs.carrying(request_id=context.aws_request_id, run_id=event["run_id"]):
+        work.work(event["run_id"], event["keys"], owner=event["owner"], deadline=deadline)
