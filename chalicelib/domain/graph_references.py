@@ -37,6 +37,8 @@ class Visibility:
         self._places = Places(definition.steps)
         edges = ((edge.source, edge.target) for edge in definition.edges)
         self._before = self._places.before(order, successors_of(definition.steps, edges))
+        self._blocks_around: dict[str, tuple[str, ...]] = {}
+        self._loop_names: dict[tuple[str, Sight], frozenset[str]] = {}
 
     def problem(self, reference: Reference, *, ref: str, sight: Sight = Sight.STEP) -> str | None:
         """Return what is wrong with a reference from step ``ref``, or None if all is well."""
@@ -47,25 +49,24 @@ class Visibility:
             return missing(reference)
         return self._hidden(target, ref, sight)
 
-    def _names(self, ref: str, sight: Sight) -> set[str]:
+    def _names(self, ref: str, sight: Sight) -> frozenset[str]:
         """Return the names of the loops around a step."""
         if sight is Sight.END:
-            return set()
-        around = [container_of(block) for block in self._around(ref)]
-        loops = [one for one in ([ref] if sight is Sight.AGAIN else []) + around if self._is_loop(one)]
-        configs = [self._definition.steps[loop].config for loop in loops]
-        return {str(config.get(name)) for config in configs for name in ("itemVar", "indexVar")} | (
-            LOOP_NAMES if loops else frozenset()
-        )
+            return frozenset()
+        if (ref, sight) not in self._loop_names:
+            around = [container_of(block) for block in self._around(ref)]
+            loops = [one for one in ([ref] if sight is Sight.AGAIN else []) + around if self._is_loop(one)]
+            configs = [self._definition.steps[loop].config for loop in loops]
+            named = {str(config.get(name)) for config in configs for name in ("itemVar", "indexVar")}
+            self._loop_names[ref, sight] = LOOP_NAMES | named if loops else frozenset()
+        return self._loop_names[ref, sight]
 
-    def _around(self, ref: str) -> list[str]:
+    def _around(self, ref: str) -> tuple[str, ...]:
         """Return the blocks that a step stands in, innermost first, the root left out."""
-        found: list[str] = []
-        block = self._definition.steps[ref].block
-        while block != ROOT:
-            found.append(block)
-            block = self._definition.steps[container_of(block)].block
-        return found
+        if ref not in self._blocks_around:
+            block = self._definition.steps[ref].block
+            self._blocks_around[ref] = () if block == ROOT else (block, *self._around(container_of(block)))
+        return self._blocks_around[ref]
 
     def _is_loop(self, ref: str) -> bool:
         return self._definition.steps[ref].type is StepType.LOOP

@@ -152,13 +152,14 @@ def compile_expression(text: str) -> Expression:
     except ValueError as error:
         raise TemplateError(str(error), text) from error
     tree = _parsed(text, readable)
+    met = tuple(nodes(tree))
     try:
-        check_bounds(tree)
-        check_sense(tree)
-        _check_functions(tree)
+        check_bounds(met, tree)
+        check_sense(met)
+        _check_functions(met)
     except ValueError as error:
         raise TemplateError(str(error), text) from error
-    return Expression(text=text, tree=tree, picks=all(node["type"] in _PASSING for node, _ in nodes(tree)))
+    return Expression(text=text, tree=tree, picks=all(node["type"] in _PASSING for node, _ in met))
 
 
 class _LazyFunctions(Functions):
@@ -238,8 +239,8 @@ _HINTS: Mapping[str, str] = {
 }
 
 
-def _check_functions(tree: Node) -> None:
-    for node, _ in nodes(tree):
+def _check_functions(met: Iterable[tuple[Node, int]]) -> None:
+    for node, _ in met:
         if node["type"] != "function_expression":
             continue
         name = str(node.get("value"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NotRequired, TypedDict
 
 from chalicelib.domain.value import Json
@@ -39,18 +39,18 @@ def children(node: Node) -> Sequence[Node]:
     return () if node["type"] == "slice" else node["children"]
 
 
-def check_bounds(tree: Node) -> None:
-    """Raise a ``ValueError`` whose message is for people if evaluating the tree could cost too much."""
-    for node, depth in nodes(tree):
+def check_bounds(met: Iterable[tuple[Node, int]], tree: Node) -> None:
+    """Raise a ``ValueError`` with a message for people if evaluating the tree, whose nodes are ``met``, costs much."""
+    for node, depth in met:
         if depth > DEEPEST or (node["type"] == "literal" and too_deep(node.get("value"), deepest=DEEPEST)):
             raise ValueError("the expression is nested too deeply")
     if _repeats(tree) > MOST_REPEATS:
         raise ValueError("the expression repeats its input too often")
 
 
-def check_sense(tree: Node) -> None:
+def check_sense(met: Iterable[tuple[Node, int]]) -> None:
     """Raise a ``ValueError`` for ``!a.b``: JMESPath reads it as the field ``b`` of ``!a``, which is always null."""
-    for node, _ in nodes(tree):
+    for node, _ in met:
         inner = children(node)
         if node["type"] in _REACHING and inner and inner[0]["type"] == "not_expression":
             raise ValueError("! takes only the first name after it; put the rest in brackets, as in !(a.b)")
