@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar, cast
 
@@ -30,16 +31,19 @@ else:
     AnyJson = Any
 
 
+_building = threading.Lock()
+
+
 class Body(BaseModel):
     """What a request's body is checked against: no field unknown, no type guessed, camelCase outside."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, alias_generator=to_camel, defer_build=True)
 
 
 class Parameters(BaseModel):
     """What a query string or headers are checked against: they are text, and others may be there for others."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_camel)
+    model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_camel, defer_build=True)
 
 
 def read_json(raw: bytes) -> Json:
@@ -65,10 +69,22 @@ def read_json(raw: bytes) -> Json:
     return cast("Json", value)
 
 
+def built(model: type[Model]) -> type[Model]:
+    """Return the model ready for use.
+
+# Any JSON value. It has come through ``read_json`` and needs no second look; pydantic could not follow its type.
+    pydantic would do it by itself, but not safely in two threads at once, as the local server's are.
+    """
+    if not model.__pydantic_complete__:
+        with _building:
+            model.model_rebuild()
+    return model
+
+
 def checked(model: type[Model], value: object, *, within: str = "") -> Model:
     """Return the value as the model, or refuse it with each of its faults; ``within`` begins their paths."""
     try:
-        return model.model_validate(value)
+        return built(model).model_validate(value)
     except ValidationError as error:
         details = tuple(_details(error, within))
     raise Invalid("Validation failed", field=details[0].path, details=details)

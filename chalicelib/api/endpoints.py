@@ -12,6 +12,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum
 from types import MappingProxyType
 from typing import Final, TypeVar
 
@@ -35,12 +36,20 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
 
+class Nothing(Enum):
+    """An empty body, where None is JSON's null."""
+
+    NOTHING = "nothing"
+
+
+NOTHING: Final = Nothing.NOTHING
+
+
 @dataclass(frozen=True, kw_only=True)
 class Reply:
     """A view's answer where the body alone does not say it."""
 
-    #: None for an empty body.
-    body: BaseModel | Json
+    body: BaseModel | Json | Nothing
     #: None for the endpoint's own.
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -191,7 +200,7 @@ def _problem_answer(dialect: Dialect, problem: Problem, request: HttpRequest) ->
     return _answer(problem.status, dialect.error(problem), request, MappingProxyType({}))
 
 
-def _answer(status: int, body: BaseModel | Json, request: HttpRequest, headers: Mapping[str, str]) -> Answer:
+def _answer(status: int, body: BaseModel | Json | Nothing, request: HttpRequest, headers: Mapping[str, str]) -> Answer:
     return Answer(
         status=status,
         headers={"Content-Type": "application/json", "X-Request-Id": request.request_id, **headers},
@@ -199,7 +208,7 @@ def _answer(status: int, body: BaseModel | Json, request: HttpRequest, headers: 
     )
 
 
-def _text(body: BaseModel | Json) -> str:
-    if body is None:
+def _text(body: BaseModel | Json | Nothing) -> str:
+    if isinstance(body, Nothing):
         return ""
     return body.model_dump_json(by_alias=True) if isinstance(body, BaseModel) else dumps(body)

@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-from pydantic import RootModel
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from chalicelib.api.bodies import AnyJson
 from chalicelib.api.dialects import FUNCTION_URL
-from chalicelib.api.endpoints import METHODS, Api, Reply
+from chalicelib.api.endpoints import METHODS, NOTHING, Api, Reply
 from chalicelib.api.requests import Call
-from chalicelib.domain.value import Json
 from chalicelib.services import functions
 
 api = Api(dialect=FUNCTION_URL)
 
 
-class FunctionInput(RootModel[AnyJson]):
+class FunctionInput(BaseModel):
     """Any JSON; reaches the steps as ``event.payload``."""
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
+
+    value: AnyJson
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole(cls, sent: object) -> object:
+        """Take the whole body as the value."""
+        return {"value": sent}
 
 
 @api.endpoint("POST", "/functions/{token}", public=True, body=FunctionInput)
 def call_function(call: Call, token: str, body: FunctionInput) -> Reply:
     """Run a deployed script and answer with what it exports. There is no run record, and nothing is tried again."""
     try:
-        answered = functions.call(token, body.root, call.now)
+        answered = functions.call(token, body.value, call.now)
     except functions.FunctionFailed as failed:
         return Reply(status=500, body={"message": str(failed)})
-    return Reply(body=_Answered(answered))
+    return Reply(body=answered)
 
 
-class _Answered(RootModel[AnyJson]):
-    """A function's answer, which may be null: JSON all the same."""
-
-
-def leave_function(_call: Call, token: str) -> Json:
+def leave_function(_call: Call, token: str) -> Reply:
     """Run nothing: other methods than POST get an empty 200, which does not even say whether the function exists."""
     del token
-    return None
+    return Reply(body=NOTHING)
 
 
 for _method in sorted(METHODS - {"POST"}):

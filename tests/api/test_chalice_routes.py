@@ -16,7 +16,7 @@ from chalicelib import settings
 from chalicelib.api import catalog, chalice_routes
 from chalicelib.api.bodies import AnyJson, Body
 from chalicelib.api.dialects import TRIGGER_API
-from chalicelib.api.endpoints import Api, Reply
+from chalicelib.api.endpoints import NOTHING, Api, Reply
 from chalicelib.api.requests import Call
 
 
@@ -33,8 +33,9 @@ def echo(call: Call, workflow_id: str, body: Sent) -> Reply:
 
 
 @api.endpoint("GET", "/echo/{workflow_id}", public=True)
-def empty(_call: Call, workflow_id: str) -> None:
+def empty(_call: Call, workflow_id: str) -> Reply:
     assert workflow_id
+    return Reply(body=NOTHING)
 
 
 @pytest.fixture

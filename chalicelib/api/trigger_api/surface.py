@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated, Final, Generic, TypeVar
+from typing import Annotated, Final, Generic, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from chalicelib.api.bodies import Parameters
+from chalicelib.api.bodies import Parameters, built
 from chalicelib.api.dialects import TRIGGER_API
 from chalicelib.api.endpoints import Api
 
@@ -28,7 +28,11 @@ def _whole_number(text: object) -> object:
 class Shown(BaseModel):
     """What an answer is made of: camelCase outside."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True, defer_build=True)
+
+    def __new__(cls, *_values: object, **_named: object) -> Self:
+        """Have the model built before the first of its kind is made."""
+        return super().__new__(built(cls))
 
 
 Row = TypeVar("Row", bound=BaseModel)
