@@ -11,8 +11,10 @@ from chalicelib.domain.definition import ROOT, Definition, container_of
 from chalicelib.domain.graph import compile_graph
 from chalicelib.domain.graph_order import ordered, successors_of
 from chalicelib.domain.refusal import Detail, InvalidDefinition
+from chalicelib.domain.run import RunStatus
 from chalicelib.domain.value import Json
 from chalicelib.domain.workflow import WorkflowKind
+from tests.domain.building import World, completed
 from tests.domain.graphs import a_graph, a_node, blocks_of, compiled
 
 #: A program: a list of pieces, each a plain step or a construct with programs inside.
@@ -78,6 +80,16 @@ def test_a_program_drawn_as_a_graph_compiles_to_its_blocks(program: Program) -> 
     definition = compiled(a_graph(drawing.nodes, drawing.edges))
     assert blocks_of(definition) == drawing.blocks
     holds_together(definition)
+
+
+@given(PROGRAMS)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_a_program_drawn_as_a_graph_runs_to_its_end(program: Program) -> None:
+    drawing = Drawing()
+    drawing.draw(program, block=ROOT)
+    world = World(compiled(a_graph(drawing.nodes, drawing.edges)))
+    assert world.run(lambda _: completed({"x": 1})).status is RunStatus.COMPLETED
+    assert set(world.definition.blocks[ROOT]) <= set(world.records)
 
 
 @given(st.integers(1, 25).flatmap(lambda count: st.tuples(*(st.sets(st.integers(0, at)) for at in range(count)))))
