@@ -72,7 +72,7 @@ def read_json(raw: bytes) -> Json:
 def built(model: type[Model]) -> type[Model]:
     """Return the model ready for use.
 
-# Any JSON value. It has come through ``read_json`` and needs no second look; pydantic could not follow its type.
+    Models are built when first needed (``defer_build``), so that a cold start pays for those of one route only.
     pydantic would do it by itself, but not safely in two threads at once, as the local server's are.
     """
     if not model.__pydantic_complete__:
