@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from chalicelib.domain import engine
 from chalicelib.domain.definition import ROOT, Definition, Edge, OnFailure, StepSpec, StepType
@@ -47,7 +48,7 @@ def a_step(  # the parts of a step that tests vary
     )
 
 
-def a_definition(steps: Iterable[StepSpec], *edges: tuple[str, str] | tuple[str, str, str]) -> Definition:
+def a_definition(steps: Iterable[StepSpec], *edges: tuple[str, ...]) -> Definition:
     return Definition(
         steps={spec.ref: spec for spec in steps},
         edges=tuple(Edge(source=edge[0], target=edge[1], label=edge[2] if len(edge) > 2 else "") for edge in edges),
@@ -56,7 +57,7 @@ def a_definition(steps: Iterable[StepSpec], *edges: tuple[str, str] | tuple[str,
 
 def a_chain(count: int) -> Definition:
     refs = [f"s{index}" for index in range(count)]
-    return a_definition([a_step(ref) for ref in refs], *zip(refs, refs[1:], strict=False))
+    return a_definition([a_step(ref) for ref in refs], *pairwise(refs))
 
 
 def never(handle: Offloaded) -> Json:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from chalicelib.domain import engine
 from chalicelib.domain.definition import Definition, StepSpec, StepType
+from chalicelib.domain.progress import Progress
 from chalicelib.domain.run import RunStatus
-from chalicelib.domain.step import Claim, StepStatus
+from chalicelib.domain.step import Claim, StepRecord, StepStatus
 from chalicelib.domain.value import Json
 from tests.domain.building import (
     T0,
@@ -73,16 +75,16 @@ def test_a_loop_ends_at_a_break_with_what_it_has() -> None:
     )
     world = a_world(definition)
     world.complete("each.0.work")
-    world.end("each.0.stop", completed(False))
+    world.end("each.0.stop", completed(output=False))
     world.complete("each.1.work")
-    world.end("each.1.stop", completed(True))
+    world.end("each.1.stop", completed(output=True))
     assert world.records["each"].output == ["each.0.work!", "each.1.work!"]
     assert world.running == {"after"}
 
 
 def test_a_break_outside_a_loop_ends_the_run_as_complete() -> None:
     world = a_world(a_definition([a_step("stop", StepType.BREAK), a_step("after"), a_step("other")], ("stop", "after")))
-    finish = world.end("stop", completed(True)).finish
+    finish = world.end("stop", completed(output=True)).finish
     assert finish is not None
     assert finish.status is RunStatus.COMPLETED
 
@@ -97,7 +99,7 @@ def test_a_break_within_a_try_ends_the_loop_around_it() -> None:
         ],
     )
     world = a_world(definition)
-    finish = world.end("each.0.stop", completed(True)).finish
+    finish = world.end("each.0.stop", completed(output=True)).finish
     assert finish is not None
     assert finish.output == []
 
@@ -114,7 +116,7 @@ def test_a_while_loop_sees_its_last_iteration() -> None:
 def test_a_loop_that_never_ends_is_failed() -> None:
     loop = a_loop(loopType="while", condition="`true`")
     world = a_world(a_definition([loop, a_step("poll", block="each/body")]))
-    finish = world.run(lambda claim: completed(1))
+    finish = world.run(lambda _claim: completed(1))
     assert finish.error is not None
     assert "1000 times" in finish.error.message
 
@@ -130,7 +132,8 @@ def test_a_loop_that_never_ends_is_failed() -> None:
     ],
 )
 def test_a_loop_over_what_cannot_be_gone_over_fails_its_step(config: dict[str, Json], message: str) -> None:
-    world = a_world(a_definition([a_loop(**config), a_step("work", block="each/body")]))
+    loop = a_step("each", StepType.LOOP, config={"itemVar": "order", "indexVar": "i", **config})
+    world = a_world(a_definition([loop, a_step("work", block="each/body")]))
     assert world.finish is not None
     assert world.finish.error is not None
     assert message in world.finish.error.message
@@ -217,11 +220,7 @@ def test_of_two_arms_found_settled_the_earlier_wins_in_whatever_order_they_are_r
     assert world.records["race"].branch == "right"
 
 
-def replace_time(progress: object, key: str, at: float):  # type: ignore[no-untyped-def]  # noqa: ANN201
-    from chalicelib.domain import engine  # noqa: PLC0415
-    from chalicelib.domain.progress import Progress  # noqa: PLC0415
-
-    assert isinstance(progress, Progress)
+def replace_time(progress: Progress, key: str, at: float) -> StepRecord:
     return engine.conclude(progress, key, completed(key), now=T0 + seconds(at))
 
 

@@ -1,4 +1,7 @@
-"""Faults of the table, one at a time: a write that does not happen, or that does and is not heard of; a process that dies there."""
+"""Faults of the table, one at a time.
+
+A write that does not happen, one that happens and is not heard of, a process that dies there.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""A whole Stepwell but for the outside: the real store on a real table, and a Lambda, Step Functions and clock that a test holds in hand.
+"""A whole Stepwell but for the outside: the real store on a real table; Lambda, Step Functions and clock in hand.
 
-Nothing runs by itself: ``settle`` carries out what has been invoked, and lets time pass only when nothing else is left to do.
+Nothing runs by itself: ``settle`` carries out what has been invoked, and lets time pass only where nothing else is
+left to do.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 from botocore.exceptions import ClientError
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from chalicelib.domain.definition import Definition
+from chalicelib.domain.definition import Definition, StepSpec, StepType
 from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.step import StepRecord
 from chalicelib.domain.value import Json
@@ -28,10 +30,28 @@ from chalicelib.services import definitions, drive, sweep, work
 from chalicelib.services.outside import Outside
 from chalicelib.services.waking import CHECK_AFTER
 from chalicelib.store import keys, runs
+from tests.domain.building import a_definition, a_step
 
 FUNCTION_SECONDS = 900
 #: Lambda makes an asynchronous invocation again this often.
 LAMBDA_RETRIES = 2
+
+
+def a_call(ref: str, *, retries: int = 0) -> StepSpec:
+    """Return a step that asks the world outside, sending the payload."""
+    config: dict[str, Json] = {"method": "POST", "url": f"https://example.com/{ref}", "body": {"of": "{{ payload }}"}}
+    return a_step(ref, StepType.HTTP_REQUEST, config=config, retries=retries)
+
+
+def a_wait(ref: str, timeout: str = "1 hour") -> StepSpec:
+    """Return a step that waits for an event of the type ``go``."""
+    return a_step(ref, StepType.WAIT_FOR_EVENT, config={"eventType": "go", "timeout": timeout})
+
+
+def a_line(*steps: StepSpec) -> Definition:
+    """Return the definition of steps one after the other."""
+    refs = [spec.ref for spec in steps]
+    return a_definition(steps, *pairwise(refs))
 
 
 class Crash(BaseException):
@@ -108,7 +128,8 @@ class HandParking:
                 Key={"pk": {"S": pk}, "sk": {"S": "#RUN"}},
                 UpdateExpression="SET park_token = :token",
                 ConditionExpression=(
-                    "attribute_exists(pk) AND attribute_exists(next_check_at) AND wake_seq = :seq AND lease_seq = :lease"
+                    "attribute_exists(pk) AND attribute_exists(next_check_at) "
+                    "AND wake_seq = :seq AND lease_seq = :lease"
                 ),
                 ExpressionAttributeValues={
                     ":token": {"S": token},

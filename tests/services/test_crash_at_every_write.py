@@ -1,4 +1,7 @@
-"""Whatever write fails, and however: the run ends right, no result is lost, no attempt is uncounted, and nothing is left unwatched."""
+"""Whatever write fails, and however.
+
+The run ends right, no result is lost, no attempt is uncounted, and nothing is left unwatched.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +16,15 @@ from chalicelib.domain.access import Actor
 from chalicelib.domain.definition import Definition, StepType
 from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.step import StepStatus, WaitKind
-from chalicelib.domain.value import Json
+from chalicelib.domain.value import Json, Value
 from chalicelib.services import verbs
 from chalicelib.store.errors import StoreError
 from tests.conftest import Table
 from tests.domain.building import a_definition, a_step
 from tests.services.faults import Fault, writes
-from tests.services.house import Crash, House, a_house
+from tests.services.house import Crash, House, a_call, a_house
 
 pytestmark = pytest.mark.store
-
-
-def a_call(ref: str, *, retries: int = 0):  # type: ignore[no-untyped-def]  # noqa: ANN201
-    config = {"method": "POST", "url": f"https://example.com/{ref}", "body": {"from": "{{ payload }}"}}
-    return a_step(ref, StepType.HTTP_REQUEST, config=config, retries=retries)
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,12 @@ class Case:
 
 CHAIN = Case(
     a_definition(
-        [a_call("a"), a_step("b", config={"value": "{{ a.of }}"}), a_call("c"), a_step("d", config={"value": "{{ b }}"})],
+        [
+            a_call("a"),
+            a_step("b", config={"value": "{{ a.of }}"}),
+            a_call("c"),
+            a_step("d", config={"value": "{{ b }}"}),
+        ],
         ("a", "b"),
         ("b", "c"),
         ("c", "d"),
@@ -127,7 +130,7 @@ def check(house: House, run_id: str, case: Case) -> None:
     assert (house.run(run_id), house.records(run_id)) == (run, records)
 
 
-def keep_watch_on_results(house: House, run_id: str, seen: dict[str, Json]) -> None:
+def keep_watch_on_results(house: House, run_id: str, seen: dict[str, Value]) -> None:
     """Remember each step's recorded output, and hold the run to it from then on."""
     for key, record in house.records(run_id).items():
         if record.status is StepStatus.COMPLETED:
@@ -144,7 +147,11 @@ def test_without_a_fault_each_step_is_executed_as_often_as_it_must_be(house: Hou
     case = CASES[name]
     check(house, carry_through(house, case), case)
     assert house.deaths == 0
-    expected = {"chain": {"a": 1, "c": 1}, "diamond": {"left": 2, "right": 2, "bottom": 1}, "waiting": {"ask": 1, "act": 1}}
+    expected = {
+        "chain": {"a": 1, "c": 1},
+        "diamond": {"left": 2, "right": 2, "bottom": 1},
+        "waiting": {"ask": 1, "act": 1},
+    }
     assert house.sent == expected[name]
 
 
@@ -178,7 +185,7 @@ def test_a_run_ends_right_whatever_write_fails(
 
 
 def test_a_result_on_record_stays_as_it_is(house: House) -> None:
-    seen: dict[str, Json] = {}
+    seen: dict[str, Value] = {}
     run_id = house.start(DIAMOND.definition, payload="order")
     house.answers = DIAMOND.answers
     nth = 0

@@ -7,15 +7,15 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.access import Actor
-from chalicelib.domain.definition import StepType
-from chalicelib.domain.run import RunStatus
+from chalicelib.domain.definition import Definition
+from chalicelib.domain.run import Lease, RunStatus
 from chalicelib.domain.step import StepStatus, WaitKind
-from chalicelib.services import drive, verbs
+from chalicelib.services import verbs
 from chalicelib.services.verbs import Ask
 from chalicelib.store import runs
 from tests.conftest import Table
 from tests.domain.building import a_definition, a_step
-from tests.services.house import House, a_house
+from tests.services.house import House, a_call, a_house, a_line, a_wait
 
 pytestmark = pytest.mark.store
 
@@ -27,22 +27,8 @@ def house(table: Table, monkeypatch: pytest.MonkeyPatch) -> House:
     return a_house(table, monkeypatch)
 
 
-def transforms(count: int) -> list[object]:
-    return [a_step(f"s{index}", config={"value": index}) for index in range(count)]
-
-
-def a_chain_of(count: int):  # type: ignore[no-untyped-def]  # noqa: ANN201
-    refs = [f"s{index}" for index in range(count)]
-    return a_definition([a_step(ref, config={"value": ref}) for ref in refs], *zip(refs, refs[1:], strict=False))
-
-
-def a_call(ref: str, *, retries: int = 0):  # type: ignore[no-untyped-def]  # noqa: ANN201
-    config = {"method": "POST", "url": f"https://example.com/{ref}"}
-    return a_step(ref, StepType.HTTP_REQUEST, config=config, retries=retries)
-
-
-def a_wait(ref: str, timeout: str = "1 hour"):  # type: ignore[no-untyped-def]  # noqa: ANN201
-    return a_step(ref, StepType.WAIT_FOR_EVENT, config={"eventType": "go", "timeout": timeout})
+def a_chain_of(count: int) -> Definition:
+    return a_line(*(a_step(f"s{index}", config={"value": f"s{index}"}) for index in range(count)))
 
 
 def test_a_chain_runs_to_its_end_without_a_park(house: House) -> None:
@@ -63,7 +49,9 @@ def test_a_wait_is_parked_and_woken_by_its_event(house: House) -> None:
     assert (run.waiting_for, run.lease) == ((WaitKind.EVENT,), None)
     assert run.park_token in house.parking.waiting
     assert house.parking.started == 1
-    verbs.deliver("p", run_id, event_type="go", payload={"n": 7}, actor=ASK.actor, now=house.clock.now(), outside=house.outside)
+    verbs.deliver(
+        "p", run_id, event_type="go", payload={"n": 7}, actor=ASK.actor, now=house.clock.now(), outside=house.outside
+    )
     run = house.settle(run_id)
     assert run.output == 7
     assert house.parking.started == 1
@@ -72,7 +60,9 @@ def test_a_wait_is_parked_and_woken_by_its_event(house: House) -> None:
 
 def test_an_event_sent_before_the_run_is_driven_is_taken(house: House) -> None:
     run_id = house.start(a_definition([a_wait("w")]), invoked=False)
-    verbs.deliver("p", run_id, event_type="go", payload=1, actor=ASK.actor, now=house.clock.now(), outside=house.outside)
+    verbs.deliver(
+        "p", run_id, event_type="go", payload=1, actor=ASK.actor, now=house.clock.now(), outside=house.outside
+    )
     assert house.settle(run_id).output == 1
     assert house.parking.started == 0
 
@@ -189,7 +179,7 @@ def test_a_drive_of_a_run_that_is_driven_leaves_it_alone(house: House) -> None:
     run = house.run(run_id)
     runs.take_lease(
         run,
-        lease=drive.Lease(owner="other", expires_at=house.clock.now() + timedelta(minutes=5)),
+        lease=Lease(owner="other", expires_at=house.clock.now() + timedelta(minutes=5)),
         claims={},
         status=RunStatus.RUNNING,
         started_at=house.clock.now(),
@@ -212,7 +202,10 @@ def test_an_output_that_is_too_large_is_an_error_of_its_step(house: House) -> No
 
 def test_a_large_output_lies_in_s3_and_is_there_for_the_next_step(house: House) -> None:
     definition = a_definition(
-        [a_step("big", config={"value": {"text": "{{ payload }}"}}), a_step("next", config={"value": "{{ length(big.text) }}"})],
+        [
+            a_step("big", config={"value": {"text": "{{ payload }}"}}),
+            a_step("next", config={"value": "{{ length(big.text) }}"}),
+        ],
         ("big", "next"),
     )
     run_id = house.start(definition, payload="x" * 90_000)

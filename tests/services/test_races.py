@@ -1,4 +1,7 @@
-"""Two at once, with real threads on a real table: one wins, the other is told or does nothing, and there is one effect."""
+"""Two at once, with real threads on a real table.
+
+One wins, the other is told or does nothing, and there is one effect.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,12 @@ import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from chalicelib.domain.access import Actor
-from chalicelib.domain.definition import StepType
+from chalicelib.domain.definition import Definition, StepType
 from chalicelib.domain.refusal import Refusal
 from chalicelib.domain.run import RunStatus
 from chalicelib.domain.step import StepStatus
@@ -20,7 +24,7 @@ from chalicelib.services.clock import SystemClock
 from chalicelib.services.verbs import Ask
 from tests.conftest import Table
 from tests.domain.building import a_definition, a_step
-from tests.services.house import House, a_house
+from tests.services.house import House, a_call, a_house, a_line
 
 pytestmark = pytest.mark.store
 
@@ -36,12 +40,8 @@ def house(table: Table, monkeypatch: pytest.MonkeyPatch) -> House:
     return house
 
 
-def calls(count: int):  # type: ignore[no-untyped-def]  # noqa: ANN201
-    refs = [f"s{index}" for index in range(count)]
-    steps = [
-        a_step(ref, StepType.HTTP_REQUEST, config={"method": "POST", "url": f"https://example.com/{ref}"}) for ref in refs
-    ]
-    return a_definition(steps, *zip(refs, refs[1:], strict=False))
+def calls(count: int) -> Definition:
+    return a_line(*(a_call(f"s{index}") for index in range(count)))
 
 
 def at_once(*actions: Callable[[], object]) -> list[object]:
@@ -109,7 +109,7 @@ def test_nothing_starts_after_the_answer_to_a_terminate(house: House) -> None:
         driver.start()
         threading.Event().wait(0.02 * round_)
         answered = at_once(
-            lambda run_id=run_id: verbs.terminate("p", run_id, ask=ASK, now=house.clock.now(), outside=house.outside),
+            partial(verbs.terminate, "p", run_id, ask=ASK, now=house.clock.now(), outside=house.outside),
         )[0]
         started = dict(house.sent)
         driver.join()
@@ -123,7 +123,7 @@ def test_nothing_starts_after_the_answer_to_a_terminate(house: House) -> None:
 def test_of_a_pause_and_an_end_both_leave_the_run_ended_or_resumable(house: House) -> None:
     for _ in range(ROUNDS):
         run_id = house.start(calls(1), invoked=False)
-        at_once(a_drive(house, run_id), lambda run_id=run_id: verbs.pause("p", run_id, ask=ASK, now=house.clock.now()))
+        at_once(a_drive(house, run_id), partial(verbs.pause, "p", run_id, ask=ASK, now=house.clock.now()))
         house.drain()
         if house.run(run_id).status is RunStatus.PAUSED:
             verbs.resume("p", run_id, ask=ASK, now=house.clock.now(), outside=house.outside)
@@ -152,5 +152,5 @@ def test_events_sent_at_once_are_each_taken_by_one_wait(house: House) -> None:
     run = house.run(run_id)
     assert run.status is RunStatus.COMPLETED
     assert isinstance(run.output, dict)
-    assert sorted(run.output.values()) == [0, 1, 2, 3]  # type: ignore[type-var] # numbers, as sent
+    assert sorted(run.output.values()) == [0, 1, 2, 3]
     assert house.parking.waiting == {}
