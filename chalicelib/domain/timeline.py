@@ -1,0 +1,177 @@
+"""A run's timeline: what became of each step, and when; derived from its records, copied nowhere.
+
+A step's own record comes first, then a claim on it, then whether the way to it was taken. Steps of a loop appear once
+for each iteration that has begun; of a loop that has not gone round, once, under their plain refs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from chalicelib.domain.definition import ROOT, Definition, StepType, container_of
+from chalicelib.domain.progress import Progress
+from chalicelib.domain.run import Run, RunStatus
+from chalicelib.domain.step import Claim, StepError, StepRecord, StepStatus, Wait
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One step instance of a run."""
+
+    #: The step's ref; inside a loop, the loop's key, the iteration and the ref: ``each.2.charge``.
+    key: str
+    #: For people.
+    name: str
+    type: StepType
+    status: StepStatus
+    #: The newest attempt; 0 where there was none.
+    attempt: int = 0
+    #: When that attempt started.
+    started_at: datetime | None = None
+    #: None while it goes on, and where it never started or was cut short.
+    finished_at: datetime | None = None
+    #: Why it failed, or why its last attempt did.
+    error: StepError | None = None
+    #: When the next attempt is due.
+    retry_at: datetime | None = None
+    #: What it waits for, or waited for.
+    wait: Wait | None = None
+    #: The way taken: a branch's label, a race's winning arm.
+    branch: str | None = None
+
+    @property
+    def duration(self) -> timedelta | None:
+        """How long the newest attempt took, its wait included."""
+        return self.finished_at - self.started_at if self.started_at and self.finished_at else None
+
+    @property
+    def waited(self) -> timedelta | None:
+        """How long it waited, at no cost; a step that waits does nothing else."""
+        return self.duration if self.wait else None
+
+
+def timeline(run: Run, progress: Progress) -> tuple[Entry, ...]:
+    """Return what became of each step, in the order of their starts; those that have not started come last.
+
+    ``progress`` is that which the run's records tell of.
+    """
+    place = {ref: at for at, ref in enumerate(progress.definition.steps)}
+    keys = sorted(_keys(progress), key=lambda pair: _position(pair[0], place))
+    entries = [_entry(run, progress, key, ref) for key, ref in keys]
+    started = sorted((entry.started_at, at) for at, entry in enumerate(entries) if entry.started_at is not None)
+    return (*(entries[at] for _, at in started), *(entry for entry in entries if entry.started_at is None))
+
+
+def _keys(progress: Progress) -> Iterator[tuple[str, str]]:
+    """Yield the key and ref of each step instance."""
+    definition, prefixes = progress.definition, _prefixes(progress)
+    for ref in definition.steps:
+        around = definition.loops_around(ref)
+        for prefix in prefixes.get(around[-1], [""]) if around else [""]:
+            yield prefix + ref, ref
+
+
+def _position(key: str, place: Mapping[str, int]) -> tuple[int, ...]:
+    """Return what puts keys in the definition's order, the iterations of a loop one after the other."""
+    return tuple(int(part) if at % 2 else place[part] for at, part in enumerate(key.split(".")))
+
+
+def _prefixes(progress: Progress) -> dict[str, set[str]]:
+    """Return what the keys of each loop's iterations begin with, by the loop's ref."""
+    found: dict[str, set[str]] = {}
+    for key in (*progress.records, *progress.claims):
+        parts = key.split(".")
+        for at in range(2, len(parts), 2):
+            found.setdefault(parts[at - 2], set()).add(".".join(parts[:at]) + ".")
+    return found
+
+
+def _entry(run: Run, progress: Progress, key: str, ref: str) -> Entry:
+    spec, record, claim = progress.definition.steps[ref], progress.records.get(key), progress.claims.get(key)
+    if claim is not None and not _is_behind(record, claim):
+        status = _under_way(run, progress, key)
+        return Entry(key=key, name=spec.name, type=spec.type, status=status, attempt=claim.attempt, started_at=claim.at)
+    if record is None:
+        status = _never_started(run, progress, key, ref)
+        return Entry(key=key, name=spec.name, type=spec.type, status=status)
+    return Entry(
+        key=key,
+        name=spec.name,
+        type=spec.type,
+        status=_recorded(run, progress, record),
+        attempt=record.attempt,
+        started_at=record.started_at,
+        finished_at=record.finished_at,
+        error=record.error,
+        retry_at=record.retry_at,
+        wait=record.wait,
+        branch=record.branch,
+    )
+
+
+def _is_behind(record: StepRecord | None, claim: Claim) -> bool:
+    """Whether what the claim's attempt came to is on record."""
+    return record is not None and (record.generation, record.attempt) >= (claim.generation, claim.attempt)
+
+
+def _under_way(run: Run, progress: Progress, key: str) -> StepStatus:
+    ended = run.status.ended or _is_closed(progress, key)
+    return StepStatus.CANCELED if ended else StepStatus.RUNNING
+
+
+def _recorded(run: Run, progress: Progress, record: StepRecord) -> StepStatus:
+    """Return a record's status, unless the run, or the block around the step, ended before the step did."""
+    if record.status.ended:
+        late = run.status is RunStatus.CANCELED and _is_after(record.finished_at, run.finished_at)
+        return StepStatus.CANCELED if late else record.status
+    ended = run.status.ended or _is_closed(progress, record.key)
+    return StepStatus.CANCELED if ended else record.status
+
+
+def _is_after(finished_at: datetime | None, ended_at: datetime | None) -> bool:
+    return finished_at is not None and ended_at is not None and finished_at > ended_at
+
+
+def _never_started(run: Run, progress: Progress, key: str, ref: str) -> StepStatus:
+    """Skipped where the way led elsewhere, which a run that completed has decided for every step."""
+    if run.status is RunStatus.COMPLETED or _is_passed_by(progress, key, ref):
+        return StepStatus.SKIPPED
+    return StepStatus.CANCELED if run.status.ended else StepStatus.PENDING
+
+
+def _is_passed_by(progress: Progress, key: str, ref: str) -> bool:
+    """Whether the step can no longer be reached, although the run goes on."""
+    try:
+        node = progress.node(key)
+    except KeyError:
+        # Its block has not been opened, and never will be once the container around it has ended or was passed by.
+        around = _around(progress.definition, key, ref)
+        return around is not None and _is_over(progress, *around)
+    return node.settled or node.block.closed
+
+
+def _is_over(progress: Progress, key: str, ref: str) -> bool:
+    record = progress.records.get(key)
+    return record.status.ended if record is not None else _is_passed_by(progress, key, ref)
+
+
+def _around(definition: Definition, key: str, ref: str) -> tuple[str, str] | None:
+    """Return the key and ref of the container that a step stands in."""
+    block = definition.steps[ref].block
+    if block == ROOT:
+        return None
+    owner, prefix = container_of(block), key.removesuffix(ref)
+    if definition.steps[owner].type is StepType.LOOP and prefix:
+        # Less the iteration.
+        return prefix.removesuffix(".").rsplit(".", 1)[0], owner
+    return prefix + owner, owner
+
+
+def _is_closed(progress: Progress, key: str) -> bool:
+    """Whether the step's block was ended from outside: a race that another arm has won, a body that broke or failed."""
+    try:
+        return progress.node(key).block.closed
+    except KeyError:
+        return False
