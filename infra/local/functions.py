@@ -134,19 +134,24 @@ class _Due:
 
 
 class Functions:
-    """The functions of one stack. Threads take what is due in order; ``close`` leaves them to end with the process."""
+    """The functions of one stack. Threads, started as they are needed, take what is due in order."""
 
     def __init__(self, *, retry_delays: Sequence[float] = (1.0, 2.0), threads: int = THREADS) -> None:
         self.log: deque[Invocation] = deque(maxlen=LOG_LENGTH)
         self._retry_delays = retry_delays
         self._functions: dict[str, Function] = {}
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        #: Watchers wait on this for anything to begin or end.
+        self._changed = threading.Condition(lock)
+        #: Threads wait on this for something to do.
+        self._offered = threading.Condition(lock)
         self._due: list[_Due] = []
         self._numbers = itertools.count()
+        self._limit = threads
+        self._threads = 0
+        self._idle = 0
         self._running = 0
         self._closed = False
-        for number in range(threads):
-            threading.Thread(target=self._work, name=f"lambda-{number}", daemon=True).start()
 
     def register(self, function: Function) -> None:
         """Deploy a function, over one of the same name if there is one."""
@@ -193,18 +198,23 @@ class Functions:
             self._changed.wait(timeout)
 
     def close(self) -> None:
-        """Start nothing more."""
+        """Start nothing more; a thread ends when what it runs does."""
         with self._changed:
             self._closed = True
             self._due.clear()
             self._changed.notify_all()
+            self._offered.notify_all()
 
     def _put(self, function: Function, payload: str, request_id: str, *, attempt: int, delay: float) -> None:
         due = _Due(time.monotonic() + delay, next(self._numbers), function, payload, request_id, attempt)
         with self._changed:
-            if not self._closed:
-                heapq.heappush(self._due, due)
-                self._changed.notify()
+            if self._closed:
+                return
+            heapq.heappush(self._due, due)
+            self._offered.notify()
+            if len(self._due) > self._idle and self._threads < self._limit:
+                self._threads += 1
+                threading.Thread(target=self._work, name=f"lambda-{self._threads}", daemon=True).start()
 
     def _take(self) -> _Due | None:
         with self._changed:
@@ -212,8 +222,11 @@ class Functions:
                 wait = self._due[0].at - time.monotonic() if self._due else None
                 if wait is not None and wait <= 0:
                     self._running += 1
+                    self._changed.notify_all()
                     return heapq.heappop(self._due)
-                self._changed.wait(wait)
+                self._idle += 1
+                self._offered.wait(wait)
+                self._idle -= 1
         return None
 
     def _settle(self) -> None:

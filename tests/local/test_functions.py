@@ -128,6 +128,39 @@ def test_what_runs_is_waited_for(functions: Functions) -> None:
     assert not functions.busy
 
 
+def test_many_run_at_once_and_no_more_than_there_are_threads(functions: Functions) -> None:
+    running = threading.Semaphore(0)
+    go = threading.Event()
+
+    def wait(_event: object, _context: Context) -> None:
+        running.release()
+        go.wait(5)
+
+    functions.register(Function(name="wait", handler=wait))
+    for _ in range(20):
+        functions.start("wait", "{}")
+
+    assert all(running.acquire(timeout=5) for _ in range(8))
+    assert not running.acquire(timeout=0.05)
+    go.set()
+    assert functions.wait(5)
+    assert len(functions.log) == 20
+
+
+def test_a_watcher_takes_no_ones_turn(functions: Functions) -> None:
+    functions.register(Function(name="echo", handler=lambda event, _: event))
+    watchers = [threading.Thread(target=functions.wait_for_change, args=[5]) for _ in range(8)]
+    for watcher in watchers:
+        watcher.start()
+
+    functions.start("echo", "{}")
+
+    assert functions.wait(2)
+    for watcher in watchers:
+        watcher.join(2)
+        assert not watcher.is_alive()
+
+
 def test_nothing_starts_after_the_close(functions: Functions) -> None:
     functions.register(Function(name="echo", handler=lambda event, _: event))
     functions.close()
