@@ -1,0 +1,64 @@
+"""A client of the API that keeps its connection, one a thread."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+_SUCCESS = range(200, 300)
+
+
+class Client:
+    """Sends JSON with a key, and raises if it is not answered with success."""
+
+    def __init__(self, url: str, key: str) -> None:
+        where = urlsplit(url)
+        self._connection = http.client.HTTPConnection(str(where.hostname), where.port, timeout=60)
+        self._connection.connect()
+        self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def post(self, path: str, body: Any) -> Any:
+        """Send a POST and return the JSON that it was answered with."""
+        return self._ask("POST", path, json.dumps(body).encode())
+
+    def get(self, path: str) -> Any:
+        """Send a GET and return the JSON that it was answered with."""
+        return self._ask("GET", path, None)
+
+    def _ask(self, method: str, path: str, body: bytes | None) -> Any:
+        self._connection.request(method, path, body=body, headers=self._headers)
+        answer = self._connection.getresponse()
+        text = answer.read()
+        if answer.status not in _SUCCESS:
+            message = f"{method} {path} was answered {answer.status}: {text[:500]!r}"
+            raise AssertionError(message)
+        return json.loads(text)
+
+
+def deploy(client: Client, graph: Any) -> str:
+    """Create a workflow, deploy it on `conn_default`, and return the path that it lies under."""
+    created = client.post("/api/workflows", {"name": graph["metadata"]["name"]})
+    path = f"/api/workflows/{created['id']}"
+    client.post(f"{path}/versions", {"ir": graph})
+    client.post(f"{path}/deploy", {"connectionId": "conn_default"})
+    return path
+
+
+def trigger(client: Client, path: str) -> str:
+    """Start a run and return its id."""
+    answer = client.post(f"{path}/trigger", {"connectionId": "conn_default", "params": {"orderId": "ord_001"}})
+    run_id: str = answer["instanceId"]
+    return run_id

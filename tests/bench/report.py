@@ -1,0 +1,99 @@
+"""The report as plain text: columns, aligned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from tests.bench.imports import Imports
+from tests.bench.measure import Measured
+from tests.bench.targets import Target
+
+_SHORT = {
+    "BatchGetItem": "BatchGet",
+    "GetItem": "Get",
+    "PutItem": "Put",
+    "TransactWriteItems": "Transact",
+    "UpdateItem": "Update",
+}
+
+
+def stack_lines(name: str, measured: Mapping[str, Measured], targets: Iterable[Target]) -> list[str]:
+    """Return the tables of one stack; ms a step are medians, the steps' own time taken off (not of CPU)."""
+    times = [["", "steps", "ms a step", "driving", "own", "ms a put", "floors a step", "driving", "of CPU"]]
+    costs = [
+        [
+            "",
+            "calls",
+            "writes",
+            "write units",
+            "of indexes",
+            "read units",
+            "drive",
+            "work",
+            "states",
+            "S3",
+            "by operation",
+        ]
+    ]
+    for one in measured.values():
+        times.append(
+            [
+                one.name,
+                str(one.steps),
+                *(f"{ms:.2f}" for ms in (one.step_ms, one.driving_ms, one.own_ms, one.put_ms)),
+                f"{one.ratio:.2f}",
+                f"{one.driving_ratio:.2f}",
+                f"{one.cpu_ratio:.2f}",
+            ]
+        )
+        counts = one.counts
+        parked = f"+{counts.park_writes}" if counts.park_writes else ""
+        costs.append(
+            [
+                one.name,
+                str(sum(counts.calls.values())),
+                f"{counts.writes}{parked}",
+                *(f"{units:g}" for units in (counts.write_units, counts.index_write, counts.read_units)),
+                str(counts.invocations["drive"]),
+                str(counts.invocations["work"]),
+                str(counts.transitions),
+                str(sum(counts.s3.values())),
+                " ".join(f"{_SHORT.get(call, call)} {count}" for call, count in sorted(counts.calls.items())),
+            ]
+        )
+    return [
+        f"{name}: time",
+        *_aligned(times),
+        "",
+        f"{name}: cost of one go",
+        *_aligned(costs),
+        "",
+        *target_lines(targets),
+    ]
+
+
+def import_lines(imports: Imports, targets: Iterable[Target]) -> list[str]:
+    """Return the table of `import app`."""
+    rows = [
+        ["import", "ms", "resident MB"],
+        ["app", f"{1000 * imports.app_seconds:.0f}", f"{imports.resident_mb:.0f}"],
+        ["its libraries", f"{1000 * imports.library_seconds:.0f}", f"{imports.library_resident_mb:.0f}"],
+    ]
+    return [*_aligned(rows), "", *target_lines(targets)]
+
+
+def target_lines(targets: Iterable[Target]) -> list[str]:
+    """Return the targets, a line each."""
+    rows = [[each.name, each.wanted, each.figure, each.verdict] for each in targets]
+    return _aligned([["target", "wanted", "measured", ""], *rows], left=4)
+
+
+def _aligned(rows: Sequence[Sequence[str]], *, left: int = 1) -> list[str]:
+    """Pad the columns; the first ones, and a last one of words, to the left, figures to the right."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+
+    def cell(text: str, column: int) -> str:
+        words = column < left or rows[0][column] == "by operation"
+        return text.ljust(widths[column]) if words else text.rjust(widths[column])
+
+    return ["  ".join(cell(text, column) for column, text in enumerate(row)).rstrip() for row in rows]

@@ -1,0 +1,161 @@
+"""What is measured: each scenario is deployed once, and then run as often as it is asked to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final, Protocol
+
+from infra.local import LocalStack
+from tests.bench import echo, workflows
+from tests.bench.client import Client, deploy, trigger
+
+#: Arms of the fans.
+_ARMS: Final = 100
+_RUNS: Final = 100
+_AT_ONCE: Final = 16
+_PATIENCE: Final = 300.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timed:
+    """How long one go took, in seconds."""
+
+    #: From the request that starts it until the last invocation has ended.
+    whole: float
+    #: From the first invocation's beginning: without the API and Lambda.
+    driving: float
+    #: The part that the steps' own calls take when they are made alone.
+    own: float = 0.0
+    #: Processor time of this process, the API, Lambda and client in it included: other programs do not disturb it.
+    cpu: float = 0.0
+
+
+class Scenario(Protocol):
+    """Something to measure."""
+
+    #: How many steps one go makes.
+    steps: int
+
+    def prepare(self, stack: LocalStack, until: ExitStack) -> None:
+        """Deploy what it needs; it goes on until that is left."""
+
+    def go(self) -> Timed:
+        """Do it once; AssertionError unless it comes to a good end."""
+
+
+class OneRun:
+    """One run of a workflow, from its trigger to its end."""
+
+    def __init__(self, graph: workflows.Graph) -> None:
+        self.steps = len(graph["nodes"])
+        self._graph = graph
+
+    def prepare(self, stack: LocalStack, until: ExitStack) -> None:
+        self._stack, self._client = stack, until.enter_context(Client(stack.url, stack.key))
+        self._path = deploy(self._client, self._graph)
+
+    def go(self) -> Timed:
+        start = _Start(self._stack)
+        run_id = trigger(self._client, self._path)
+        timed = start.until_idle()
+        _must_be(self._client, self._path, run_id, "complete")
+        return timed
+
+
+class Requests(OneRun):
+    """One run of a fan of `http_request` steps to a server that takes time of its own."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(workflows.fan_of_requests(_ARMS, url))
+        self._url = url
+
+    def go(self) -> Timed:
+        timed = super().go()
+        # All arms are under way at once: so many invocations of `work`, so many threads in each.
+        own = echo.calls(self._url, _ARMS, threads=_ARMS)
+        return replace(timed, own=own)
+
+
+class Waiting(OneRun):
+    """One run that waits for an event in Step Functions, which is sent once it does."""
+
+    def __init__(self) -> None:
+        super().__init__(workflows.wait())
+
+    def go(self) -> Timed:
+        start = _Start(self._stack)
+        run_id = trigger(self._client, self._path)
+        before = start.until_idle()
+        _must_be(self._client, self._path, run_id, "paused")
+        start = _Start(self._stack)
+        event = {"instanceId": run_id, "eventType": "go", "payload": {"approved": True}}
+        self._client.post(f"{self._path}/trigger", {"connectionId": "conn_default", "params": event})
+        after = start.until_idle()
+        _must_be(self._client, self._path, run_id, "complete")
+        return Timed(
+            whole=before.whole + after.whole, driving=before.driving + after.driving, cpu=before.cpu + after.cpu
+        )
+
+
+class ManyRuns:
+    """A hundred runs of three steps, started sixteen at a time through the API."""
+
+    steps = 3 * _RUNS
+
+    def prepare(self, stack: LocalStack, until: ExitStack) -> None:
+        self._stack = stack
+        self._clients = [until.enter_context(Client(stack.url, stack.key)) for _ in range(_AT_ONCE)]
+        self._path = deploy(self._clients[0], workflows.chain(3))
+
+    def go(self) -> Timed:
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            start = _Start(self._stack)
+            started = [run_id for batch in pool.map(self._start, range(_AT_ONCE)) for run_id in batch]
+        timed = start.until_idle()
+        assert len(started) == _RUNS
+        for run_id in started:
+            _must_be(self._clients[0], self._path, run_id, "complete")
+        return timed
+
+    def _start(self, client: int) -> list[str]:
+        return [trigger(self._clients[client], self._path) for _ in range(client, _RUNS, _AT_ONCE)]
+
+
+class _Start:
+    """The moment at which something begins."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        self._stack, self._logged = stack, len(stack.lambda_log)
+        self._at, self._cpu = time.time(), time.process_time()
+
+    def until_idle(self) -> Timed:
+        """Wait until all that was begun has ended, and return how long it took."""
+        assert self._stack.wait_idle(_PATIENCE), "the run does not come to an end"
+        cpu = time.process_time() - self._cpu
+        invocations = self._stack.lambda_log[self._logged :]
+        ended = max(each.started_at + each.seconds for each in invocations)
+        return Timed(whole=ended - self._at, driving=ended - min(each.started_at for each in invocations), cpu=cpu)
+
+
+def _must_be(client: Client, path: str, run_id: str, status: str) -> None:
+    run = client.get(f"{path}/runs/{run_id}")
+    assert run["status"] == status, run
+
+
+#: By name; each is given the address of the echo server.
+SCENARIOS: Final[Mapping[str, Callable[[str], Scenario]]] = MappingProxyType(
+    {
+        "chain-10": lambda _url: OneRun(workflows.chain(10)),
+        "chain-100": lambda _url: OneRun(workflows.chain(100)),
+        "chain-1000": lambda _url: OneRun(workflows.chain(1000)),
+        "fan-transform": lambda _url: OneRun(workflows.fan_of_transforms(_ARMS)),
+        "fan-http": Requests,
+        "wait": lambda _url: Waiting(),
+        "runs": lambda _url: ManyRuns(),
+    },
+)

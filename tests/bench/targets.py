@@ -1,0 +1,110 @@
+"""The targets, each with what was measured and whether it is met."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from tests.bench.imports import Imports
+from tests.bench.measure import Measured
+
+MOST_WRITES_BESIDE_STEPS: Final = 6
+MOST_WRITE_UNITS: Final = 1.5
+MOST_FLOORS: Final = 2.0
+EVENNESS: Final = 0.2
+LEAST_RATE: Final = 1 / 3
+MOST_TRANSITIONS: Final = 3
+MOST_IMPORT: Final = 1.4
+MOST_RESIDENT_MB: Final = 130.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """One target."""
+
+    name: str
+    #: What it asks for, and what was measured, as text.
+    wanted: str
+    figure: str
+    #: None: a figure that explains another, with no target of its own.
+    met: bool | None
+
+    @property
+    def verdict(self) -> str:
+        """In a word."""
+        return "" if self.met is None else ("met" if self.met else "MISSED")
+
+
+def of_stack(measured: Mapping[str, Measured], *, exact: bool) -> Iterator[Target]:
+    """Yield the targets of what ran on one stack; ``exact``: its units and times are those of a real DynamoDB."""
+    chains = [measured[name] for name in ("chain-10", "chain-100", "chain-1000") if name in measured]
+    for chain in chains:
+        yield _at_most(f"{chain.name}: writes", chain.counts.writes, chain.steps + MOST_WRITES_BESIDE_STEPS, "{:g}")
+    if exact:
+        yield from _units(chains)
+        yield from _times(measured)
+        yield from _evenness(measured)
+        if "runs" in measured:
+            rate = 1 / measured["runs"].ratio
+            yield Target(
+                name="runs: steps a second, in puts of the floor a second",
+                wanted=f">= {LEAST_RATE:.2f}",
+                figure=f"{rate:.2f} ({1000 / measured['runs'].step_ms:.0f} to {1000 / measured['runs'].put_ms:.0f})",
+                met=rate >= LEAST_RATE,
+            )
+    for name, one in measured.items():
+        most = MOST_TRANSITIONS if name == "wait" else 0
+        yield _at_most(f"{name}: state transitions", one.counts.transitions, most, "{:g}")
+
+
+def of_imports(imports: Imports) -> Iterator[Target]:
+    """Yield the targets of `import app`."""
+    yield _at_most("import app: time, in imports of its libraries", imports.ratio, MOST_IMPORT, "{:.2f}")
+    bare = f"{imports.module_ratio:.2f}"
+    yield Target(name="  in imports of their top modules, no name asked for", wanted="", figure=bare, met=None)
+    yield _at_most("import app: resident MB", imports.resident_mb, MOST_RESIDENT_MB, "{:.0f}")
+
+
+def _units(chains: list[Measured]) -> Iterator[Target]:
+    if len(chains) > 1:
+        short, long = chains[0], chains[-1]
+        marginal = (long.counts.write_units - short.counts.write_units) / (long.steps - short.steps)
+        yield _at_most(f"one step more, {short.name} to {long.name}: write units", marginal, MOST_WRITE_UNITS, "{:.3f}")
+    for chain in chains:
+        yield _at_most(f"{chain.name}: write units a step", chain.counts.write_units / chain.steps, MOST_WRITE_UNITS)
+
+
+def _times(measured: Mapping[str, Measured]) -> Iterator[Target]:
+    for name in ("chain-10", "chain-100", "chain-1000", "fan-transform", "fan-http"):
+        if name in measured:
+            one = measured[name]
+            yield _at_most(f"{name}: time a step, in puts of the floor", one.ratio, MOST_FLOORS)
+            yield Target(name="  without API and Lambda", wanted="", figure=f"{one.driving_ratio:.2f}", met=None)
+
+
+def _evenness(measured: Mapping[str, Measured]) -> Iterator[Target]:
+    if not {"chain-10", "chain-100", "chain-1000"} <= measured.keys():
+        return
+    ten, hundred, thousand = (measured[name] for name in ("chain-10", "chain-100", "chain-1000"))
+    yield _even("time a step at 1,000, to that at 10", thousand.ratio / ten.ratio)
+    # Without what a run costs once: the slope from 10 to 100 steps, against the slope from 100 to 1,000.
+    first = (hundred.ratio * 100 - ten.ratio * 10) / 90
+    then = (thousand.ratio * 1000 - hundred.ratio * 100) / 900
+    yield _even("  without the run's constant part", then / first)
+    constant = (ten.ratio - first) * 10
+    text = f"{constant:.1f} a run + {first:.2f} a step to 100, {then:.2f} a step to 1,000"
+    yield Target(name="  in puts of the floor", wanted="", figure=text, met=None)
+
+
+def _even(name: str, figure: float) -> Target:
+    return Target(
+        name=name,
+        wanted=f"{1 - EVENNESS:.1f} to {1 + EVENNESS:.1f}",
+        figure=f"{figure:.2f}",
+        met=abs(figure - 1) <= EVENNESS,
+    )
+
+
+def _at_most(name: str, figure: float, most: float, form: str = "{:.2f}") -> Target:
+    return Target(name=name, wanted=f"<= {most:g}", figure=form.format(figure), met=figure <= most)

@@ -1,0 +1,89 @@
+"""What the benchmark counts exactly, held as tests; what it times is only reported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from infra.local import LocalStack
+from tests.bench import workflows
+from tests.bench.client import Client, deploy, trigger
+from tests.bench.meter import Counts, metered
+from tests.bench.scenarios import OneRun, Scenario, Waiting
+
+pytestmark = pytest.mark.store
+
+#: What a run costs beside its steps: it is created, claimed by its driver, and ended.
+WRITES_OF_A_RUN = 3
+
+
+@pytest.fixture
+def client(stack: LocalStack) -> Iterator[Client]:
+    with Client(stack.url, stack.key) as opened:
+        yield opened
+
+
+def counted(scenario: Scenario, stack: LocalStack) -> Counts:
+    """What one go asks for, once the process has kept the definition."""
+    with ExitStack() as until:
+        scenario.prepare(stack, until)
+        scenario.go()
+        with metered(stack) as counts:
+            scenario.go()
+    return counts
+
+
+@pytest.mark.parametrize("steps", [10, 50])
+def test_a_chain_is_written_once_a_step_and_a_constant(stack: LocalStack, steps: int) -> None:
+    counts = counted(OneRun(workflows.chain(steps)), stack)
+
+    assert counts.writes == steps + WRITES_OF_A_RUN
+    assert counts.calls["TransactWriteItems"] == 0
+
+
+@pytest.mark.parametrize("steps", [10, 50])
+def test_a_run_that_never_waits_starts_no_execution(stack: LocalStack, steps: int) -> None:
+    counts = counted(OneRun(workflows.chain(steps)), stack)
+
+    assert (counts.executions, counts.transitions, counts.park_writes) == (0, 0, 0)
+    assert counts.invocations == {"drive": 1}
+
+
+def test_a_chain_of_small_values_asks_nothing_of_s3(stack: LocalStack) -> None:
+    assert not counted(OneRun(workflows.chain(10)), stack).s3
+
+
+def test_a_wait_enters_at_most_three_states(stack: LocalStack) -> None:
+    counts = counted(Waiting(), stack)
+
+    assert counts.executions == 1
+    assert 0 < counts.transitions <= 3
+    assert counts.park_writes == 1
+    assert counts.invocations == {"drive": 2}
+
+
+def test_a_step_more_costs_one_write_unit_and_no_index(stack: LocalStack, dynamodb_endpoint: str | None) -> None:
+    if dynamodb_endpoint is None:
+        pytest.skip("moto makes its units up")
+    short, long = (counted(OneRun(workflows.chain(steps)), stack) for steps in (10, 50))
+
+    assert long.write_units - short.write_units == 40
+    assert long.index_write == short.index_write
+    # The run enters two lists by its status, leaves them twice for another, and enters and leaves the sweep's index.
+    assert short.index_write == 12
+
+
+def test_the_meter_sees_what_a_run_does(stack: LocalStack, client: Client) -> None:
+    path = deploy(client, workflows.chain(3))
+    with metered(stack) as counts:
+        trigger(client, path)
+        assert stack.wait_idle(30)
+    with metered(stack) as nothing:
+        pass
+
+    assert counts.calls["PutItem"] == 4
+    assert counts.calls["UpdateItem"] == 2
+    assert counts.write_units > 0
+    assert nothing == Counts()
