@@ -27,6 +27,8 @@ class Settings:
     means "not deployed": the call that needs it fails, not the import.
     """
 
+    #: AWS_REGION, which Lambda sets (AWS_DEFAULT_REGION elsewhere): the region that this process runs in.
+    region: str = "us-east-1"
     #: STEPWELL_TABLE: the DynamoDB table that holds everything.
     table: str = "stepwell"
     #: STEPWELL_BUCKET: the S3 bucket of payloads and files.
@@ -50,6 +52,7 @@ class Settings:
     def from_environment(cls, env: Mapping[str, str]) -> Self:
         """Read the settings; a variable that is absent or empty takes its default, a bad one raises BadSetting."""
         return cls(
+            region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or cls.region,
             table=env.get("STEPWELL_TABLE") or cls.table,
             bucket=env.get("STEPWELL_BUCKET") or cls.bucket,
             park_state_machine_arn=env.get("STEPWELL_PARK_STATE_MACHINE_ARN") or cls.park_state_machine_arn,

@@ -15,6 +15,8 @@ MOST_EDGES = 10_000
 THEN = "then"
 
 _EDGE_FIELDS = ("source", "target", "label")
+#: What graph editors keep in an edge for themselves.
+_DRAWN = ("id",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +87,7 @@ def _edge(given: Json, place: Place, nodes: Mapping[str, GraphNode]) -> GraphEdg
     if not isinstance(given, Mapping):
         place.refuse("an edge is an object {source, target, label?}")
         return None
-    place.refuse_unknown(given, known=_EDGE_FIELDS)
+    place.refuse_unknown(given, known=_EDGE_FIELDS, ignored=_DRAWN)
     label = given.get("label")
     if label is not None and not isinstance(label, str):
         place.at("label").refuse("a label is text")

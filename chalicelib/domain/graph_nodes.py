@@ -28,6 +28,8 @@ DEEPEST_DATA = 64
 #: No space, dot, slash, hash, quote, brace, backtick, or character that cannot be seen.
 _ID = re.compile(r"[^\s./#'\"`{}\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _NODE_FIELDS = ("id", "type", "name", "data", "config")
+#: What graph editors keep in a node for themselves; it is saved with the graph and means nothing to the engine.
+_DRAWN = ("position", "version", "provider")
 
 #: How steps are retried that say nothing of it; all others are not.
 DEFAULT_RETRIES: Mapping[StepType, RetryPolicy] = {
@@ -81,7 +83,7 @@ def _node(given: Json, place: Place, kind: WorkflowKind) -> GraphNode | None:
         return None
     node_id = given.get("id")
     place = place.of(node_id) if isinstance(node_id, str) and len(node_id) <= LONGEST_ID else place
-    place.refuse_unknown(given, known=_NODE_FIELDS)
+    place.refuse_unknown(given, known=_NODE_FIELDS, ignored=_DRAWN)
     step_type = _type(given.get("type"), place.at("type"), kind)
     name = _name(given.get("name"), place.at("name"))
     retry, timeout = _config(given.get("config"), place.at("config"), step_type)

@@ -43,10 +43,10 @@ class Place:
         for problem in found.unreadable:
             replace(self, path=problem.path).refuse(problem.message)
 
-    def refuse_unknown(self, given: object, *, known: tuple[str, ...]) -> None:
+    def refuse_unknown(self, given: object, *, known: tuple[str, ...], ignored: tuple[str, ...] = ()) -> None:
         """Note the fields of an object that there are not."""
         for name in given if isinstance(given, dict) else ():
-            if name not in known:
+            if name not in known and name not in ignored:
                 rule = f"the fields here are {', '.join(known)}" if known else "there are no fields here"
                 self.at(name).refuse(f"there is no field {shown(name)}; {rule}")
 

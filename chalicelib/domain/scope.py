@@ -5,11 +5,12 @@ The payload, the run, the steps before it, and the names of the loops and catche
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from chalicelib.domain.blocks import Block
 from chalicelib.domain.definition import ON_ERROR, Definition, StepType
+from chalicelib.domain.lazy import LazyMapping
 from chalicelib.domain.step import StepRecord
 from chalicelib.domain.value import Json, Resolve, Value, resolved
 
@@ -51,7 +52,7 @@ class Scope:
             case "run":
                 return self._run()
             case "steps":
-                return _Steps(self)  # type: ignore[return-value]  # a mapping in all that templates ask of one
+                return LazyMapping(self.definition.steps, self.step)
             case "error":
                 return self._error()
             case _:
@@ -65,8 +66,12 @@ class Scope:
         record = self._record(ref)
         if record is None:
             return None
-        error = record.error.as_json() if record.error else None
-        return {"output": resolved(record.output, self.resolve), "status": str(record.status), "error": error}
+        shown: dict[str, Callable[[], Json]] = {
+            "output": lambda: resolved(record.output, self.resolve),
+            "status": lambda: str(record.status),
+            "error": lambda: record.error.as_json() if record.error else None,
+        }
+        return LazyMapping(shown, lambda name: shown[name]())
 
     def _run(self) -> Json:
         facts = self.run
@@ -119,17 +124,6 @@ class Scope:
                 return block.names["error"]
             block = block.outer
         return None
-
-
-@dataclass(frozen=True)
-class _Steps:
-    """``steps`` in a template."""
-
-    scope: Scope
-
-    def get(self, ref: str) -> Json:
-        """Return a step as ``Scope.step`` shows it."""
-        return self.scope.step(ref)
 
 
 def _with_body(output: Json) -> Json:

@@ -13,7 +13,6 @@ from chalicelib.store.paging import Page
 
 #: The connection that every project starts with. Its id is the same in each: a connection is found by project and id.
 DEFAULT_CONNECTION: Final = "conn_default"
-DEFAULT_REGION: Final = "us-east-1"
 
 
 def create(

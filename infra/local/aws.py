@@ -45,6 +45,7 @@ class Aws:
         default_user_config["stepfunctions"] = {"execute_state_machine": True}
         self._moto = _Moto(create_backend_app)
         self._upstream = urllib3.PoolManager(maxsize=64, retries=False)
+        self._writing = threading.Lock()
         self._functions = Functions(threads=0)
         self._dynamodb_endpoint: str | None = None
         self._server = KeepAliveServer(self)
@@ -64,7 +65,12 @@ class Aws:
             return self._invoke(unquote(match[1]), environ, start_response)
         if self._dynamodb_endpoint and environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB_"):
             return self._pass_on(self._dynamodb_endpoint, environ, start_response)
-        answer: Iterable[bytes] = self._moto(environ, start_response)
+        answer: Iterable[bytes]
+        if environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB_"):
+            # moto looks at a condition, then writes: without this, two conditional writes at once could both succeed.
+            with self._writing:
+                return list(self._moto(environ, start_response))
+        answer = self._moto(environ, start_response)
         return answer
 
     def _invoke(self, name: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -57,7 +57,7 @@ def deep(levels: int) -> Json:
         ({"config": {"retries": {"delay": None}}}, "config.retries.delay", "a duration is"),
         ({"config": {"retries": {"backoff": "random"}}}, "config.retries.backoff", "constant, linear, exponential"),
         ({"config": {"retries": {"backoff": []}}}, "config.retries.backoff", "constant, linear, exponential"),
-        ({"position": {"x": 1}}, "position", "the fields here are id, type, name, data, config"),
+        ({"colour": {"x": 1}}, "colour", "the fields here are id, type, name, data, config"),
     ],
 )
 def test_a_bad_node_is_refused(changes: dict[str, Json], path: str, message: str) -> None:
