@@ -214,7 +214,7 @@ def main() -> int:
             print(f"Stepwell on {stack.url}, the order's shop on {shop.url}\n", flush=True)
             Demo(stack, shop.url).go()
     except Exception as error:  # noqa: BLE001 - the program's outermost frame: a person wants a line, not a traceback
-        print(f"The demo failed: {str(error) or type(error).__name__}", file=sys.stderr)
+        print(f"The demo failed: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
         return 1
     return 0
 

@@ -1,0 +1,158 @@
+"""README.md is current: what it lists is what there is, and its examples do what it says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chalicelib.api import catalog
+from chalicelib.api.dialects import TRIGGER_API
+from chalicelib.domain import template
+from chalicelib.domain.access import Scope, word_for
+from chalicelib.domain.definition import ON_ERROR, StepType
+from chalicelib.domain.graph_edges import LABELS
+from chalicelib.domain.graph_fields import FIELDS
+from chalicelib.domain.refusal import Refusal
+from chalicelib.domain.run import ENDED, MOVES, RunStatus
+from chalicelib.settings import Settings
+from infra.local import LocalStack
+from tests.conftest import Project
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+SETTINGS = (ROOT / "chalicelib" / "settings.py").read_text()
+
+
+def rows(heading: str) -> Iterator[list[str]]:
+    """Yield the cells of each row of the table under this heading row; a bar in a cell is written with a backslash."""
+    _, _, after = README.partition(f"\n{heading}\n")
+    assert after, f"README.md has no table {heading}"
+    for line in after.splitlines()[1:]:
+        if not line.startswith("|"):
+            return
+        yield [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def code(cell: str) -> str:
+    return cell.strip("`").strip()
+
+
+def refusals(kind: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:
+    for inner in kind.__subclasses__():
+        yield inner
+        yield from refusals(inner)
+
+
+def test_the_make_targets_are_those_that_make_help_lists() -> None:
+    helped = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    targets = dict(re.findall(r"^make (\S+) +(.*)$", helped, re.MULTILINE))
+    assert {code(target).removeprefix("make "): does for target, does in rows("| target | does |")} == targets
+
+
+def test_the_endpoints_are_those_that_are_served_under_the_scopes_and_statuses_that_they_have() -> None:
+    written = {
+        (method, code(path)): (code(scope), int(success[:3]))
+        for methods, path, scope, success in rows("| method | path | scope | success |")
+        for method in re.findall(r"`([A-Z]+)`", methods)
+    }
+    served = {
+        (one.method, one.path): (word_for(one.scope, one.dialect.bundles) if one.scope else "none", one.status)
+        for one in catalog.endpoints()
+    }
+    assert written == served
+
+
+def test_the_settings_are_those_that_the_app_reads_with_their_defaults() -> None:
+    fields = dict(re.findall(r"#: (STEPWELL_\w+): .*\n    (\w+):", SETTINGS))
+    assert set(fields) == set(re.findall(r'"(STEPWELL_\w+)"', SETTINGS))
+    defaults = {variable: getattr(Settings(), field) for variable, field in fields.items()}
+    written = {code(variable): code(default) for variable, default, _ in rows("| variable | default | is |")}
+    assert written == {variable: str(default or "") for variable, default in defaults.items()}
+
+
+def test_the_refusals_are_all_there_with_their_statuses_and_their_meanings() -> None:
+    known = {
+        kind.code: (
+            next(TRIGGER_API.statuses[one] for one in kind.__mro__ if one in TRIGGER_API.statuses),
+            kind.__doc__,
+        )
+        for kind in refusals()
+    }
+    written = {code(name): (int(status), when) for name, status, when in rows("| code | status | when |")}
+    assert written == known
+
+
+def test_each_scope_is_there_with_the_word_that_holds_it() -> None:
+    words = {scope: word_for(scope, TRIGGER_API.bundles) for scope in Scope}
+    known = {str(scope): "" if word == scope else word for scope, word in words.items()}
+    assert {code(scope): code(word) for scope, word in rows("| scope | word |")} == known
+
+
+def test_each_type_of_step_is_there_with_its_fields_and_which_may_be_left_out() -> None:
+    written = {
+        code(name): set(re.findall(r"`(\w+\??)`", data))
+        for name, data, _, _ in rows("| type | `data` | edges | output |")
+    }
+    known = {
+        str(kind): {name if field.required else f"{name}?" for name, field in FIELDS[kind].items()} for kind in StepType
+    }
+    assert written == known
+
+
+def test_the_labels_of_edges_are_those_of_the_types() -> None:
+    written = {code(name): edges for name, _, edges, _ in rows("| type | `data` | edges | output |")}
+    for kind, labels in LABELS.items():
+        assert set(re.findall(r"`(\w+)`", written[kind])) == labels.keys() - {"", ON_ERROR}
+        assert ("arm" in written[kind]) == ("" in labels)
+
+
+def test_the_statuses_of_a_run_are_those_that_the_api_shows() -> None:
+    from chalicelib.api.trigger_api.run_rows import RunStatusShown  # noqa: PLC0415 - a module of routes
+
+    assert [code(status) for status, _ in rows("| status | means |")] == list(RunStatusShown)
+
+
+def test_the_diagram_of_moves_is_drawn_from_the_table() -> None:
+    moves = [f"{before} --> {after}: {command}" for before, to in MOVES.items() for command, after in to.items()]
+    ends = [f"{status} --> [*]" for status in RunStatus if status in ENDED]
+    drawn = README.partition("```mermaid\n")[2].partition("```")[0].splitlines()
+    assert [line.strip() for line in drawn] == ["stateDiagram-v2", "[*] --> pending", *moves, *ends]
+
+
+def test_the_examples_of_templates_become_what_is_said() -> None:
+    text = README.partition("With the payload `")[2].partition("`")[0]
+    context = {"payload": json.loads(text)}
+    block = README.partition("<!-- templates: begin -->")[2].partition("<!-- templates: end -->")[0]
+    assert block.count("\n|") > 5
+    for written, becomes in rows("| text | becomes |"):
+        assert template.render(code(written), context) == json.loads(code(becomes)), written
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_the_curl_commands_work_as_they_are_printed(stack: LocalStack, project: Project) -> None:
+    section = README.partition("## Go on by hand")[2].partition("\n## ")[0]
+    _, *blocks = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    done = subprocess.run(
+        ["bash", "-eu", "-c", "\n".join(blocks)],
+        env={"URL": stack.url, "KEY": project.key, "PATH": "/usr/bin:/bin:/usr/local/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    answers = [json.loads(answer) for answer in re.split(r"(?<=\})(?=\{)", done.stdout) if answer.strip()]
+    *_, last = answers
+    assert last["status"] == "complete"
+    assert last["output"]["text"] == "Hello, Ada"
+
+
+@pytest.mark.parametrize("document", ["README.md", "examples/README.md", "CHANGELOG.md"])
+def test_what_a_document_links_to_is_there(document: str) -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text())
+    missing = [link for link in links if "://" not in link and not ((ROOT / document).parent / link).exists()]
+    assert missing == []
