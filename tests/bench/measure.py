@@ -115,9 +115,10 @@ def _measured(
 ) -> dict[str, Measured]:
     counted: dict[str, Counts] = {}
     for name, scenario in scenarios.items():
-        scenario.go()  # the definition is compiled and kept, connections are opened
+        scenario.go()  # the first go: the definition is compiled and kept, connections are opened
         with metered(stack) as counts:
             scenario.go()
+        scenario.check()
         counted[name] = counts
     goes: dict[str, list[Round]] = {name: [] for name in scenarios}
     for number in range(rounds):
@@ -135,5 +136,6 @@ def _round(scenario: Scenario) -> Round:
     before = floor.puts(puts)
     timed = scenario.go()
     after = floor.puts(puts)
+    scenario.check()
     put = Puts(wall=(before.wall + after.wall) / 2, cpu=(before.cpu + after.cpu) / 2)
     return Round(timed=timed, put=put)

@@ -45,7 +45,10 @@ class Scenario(Protocol):
         """Deploy what it needs; it goes on until that is left."""
 
     def go(self) -> Timed:
-        """Do it once; AssertionError unless it comes to a good end."""
+        """Do it once."""
+
+    def check(self) -> None:
+        """Raise AssertionError unless what was done last came to a good end."""
 
 
 class OneRun:
@@ -61,10 +64,11 @@ class OneRun:
 
     def go(self) -> Timed:
         start = _Start(self._stack)
-        run_id = trigger(self._client, self._path)
-        timed = start.until_idle()
-        _must_be(self._client, self._path, run_id, "complete")
-        return timed
+        self._run_id = trigger(self._client, self._path)
+        return start.until_idle()
+
+    def check(self) -> None:
+        _must_be_complete(self._client, self._path, self._run_id)
 
 
 class Requests(OneRun):
@@ -89,14 +93,12 @@ class Waiting(OneRun):
 
     def go(self) -> Timed:
         start = _Start(self._stack)
-        run_id = trigger(self._client, self._path)
+        self._run_id = trigger(self._client, self._path)
         before = start.until_idle()
-        _must_be(self._client, self._path, run_id, "paused")
         start = _Start(self._stack)
-        event = {"instanceId": run_id, "eventType": "go", "payload": {"approved": True}}
+        event = {"instanceId": self._run_id, "eventType": "go", "payload": {"approved": True}}
         self._client.post(f"{self._path}/trigger", {"connectionId": "conn_default", "params": event})
         after = start.until_idle()
-        _must_be(self._client, self._path, run_id, "complete")
         return Timed(
             whole=before.whole + after.whole, driving=before.driving + after.driving, cpu=before.cpu + after.cpu
         )
@@ -115,12 +117,13 @@ class ManyRuns:
     def go(self) -> Timed:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             start = _Start(self._stack)
-            started = [run_id for batch in pool.map(self._start, range(_AT_ONCE)) for run_id in batch]
-        timed = start.until_idle()
-        assert len(started) == _RUNS
-        for run_id in started:
-            _must_be(self._clients[0], self._path, run_id, "complete")
-        return timed
+            self._started = [run_id for batch in pool.map(self._start, range(_AT_ONCE)) for run_id in batch]
+        return start.until_idle()
+
+    def check(self) -> None:
+        assert len(self._started) == _RUNS
+        for run_id in self._started:
+            _must_be_complete(self._clients[0], self._path, run_id)
 
     def _start(self, client: int) -> list[str]:
         return [trigger(self._clients[client], self._path) for _ in range(client, _RUNS, _AT_ONCE)]
@@ -142,9 +145,9 @@ class _Start:
         return Timed(whole=ended - self._at, driving=ended - min(each.started_at for each in invocations), cpu=cpu)
 
 
-def _must_be(client: Client, path: str, run_id: str, status: str) -> None:
+def _must_be_complete(client: Client, path: str, run_id: str) -> None:
     run = client.get(f"{path}/runs/{run_id}")
-    assert run["status"] == status, run
+    assert run["status"] == "complete", run
 
 
 #: By name; each is given the address of the echo server.

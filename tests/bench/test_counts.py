@@ -32,6 +32,7 @@ def counted(scenario: Scenario, stack: LocalStack) -> Counts:
         scenario.go()
         with metered(stack) as counts:
             scenario.go()
+        scenario.check()
     return counts
 
 
