@@ -17,9 +17,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import islice
 
 from chalicelib.domain import containers, waits
-from chalicelib.domain.definition import CONTAINERS, Definition
+from chalicelib.domain.definition import Definition
 from chalicelib.domain.outcome import Completed, Failed, Outcome, Waiting
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.retry import retry_after
@@ -66,7 +67,7 @@ class Decision:
     #: Records that follow from what is known: waits that are over, containers that concluded, attempts that are lost
     #: for good.
     records: tuple[StepRecord, ...] = ()
-    #: Attempts to claim with the last of these writes, and then to make.
+    #: Attempts to claim with the last of these writes, beside those that its record carries, and then to make.
     claims: tuple[Claim, ...] = ()
     finish: Finish | None = None
     #: When to look again, if nothing happens before.
@@ -107,7 +108,8 @@ def advance(
     limits = limits or Limits()
     if status.ended:
         return Decision()
-    records: list[StepRecord] = []
+    # Events go before times: one that came in time ends the wait that it would have ended had it been seen at once.
+    records = _followed(progress, now)
     for key in progress.due_by(now):
         record = _due(progress, key, now)
         if record is not None and progress.record(record):
@@ -202,16 +204,16 @@ def _followed(progress: Progress, now: datetime) -> list[StepRecord]:
 def _claim(progress: Progress, now: datetime, driver: Driver, limits: Limits) -> list[Claim]:
     """Claim what may start, within the limit; a container holds no place, and opening one may make more ready."""
     claimed: list[Claim] = []
-    waiting_for_place: set[str] = set()
-    while progress.ready.keys() - waiting_for_place:
-        for key in [key for key in progress.ready if key not in waiting_for_place]:
-            contains = progress.ready[key].spec.type in CONTAINERS
-            if not contains and limits.parallel and len(progress.claimed) >= limits.parallel:
-                waiting_for_place.add(key)
-                continue
-            claim = _next_claim(progress, key, now, None if contains else driver)
-            progress.claim(claim)
-            claimed.append(claim)
+
+    def claim(key: str, driver: Driver | None) -> None:
+        claimed.append(_next_claim(progress, key, now, driver))
+        progress.claim(claimed[-1])
+
+    while progress.ready_containers:
+        claim(next(iter(progress.ready_containers)), None)
+    places = max(0, limits.parallel - len(progress.claimed)) if limits.parallel else None
+    for key in list(islice(progress.ready, places)):
+        claim(key, driver)
     return claimed
 
 
@@ -250,7 +252,7 @@ def _ended_wait(progress: Progress, waiting: StepRecord, now: datetime) -> StepR
     if ended is None:
         return None
     if ended.status is not StepStatus.FAILED or ended.error is None:
-        return replace(ended, revision=_revision(progress, ended.key))
+        return replace(ended, revision=_revision(progress, ended.key), claims=_carried(progress, ended.key))
     claim = Claim(
         key=ended.key,
         attempt=ended.attempt,
@@ -291,6 +293,7 @@ def _record(
         finished_at=now if status.ended else None,
         generation=claim.generation,
         revision=_revision(progress, claim.key),
+        claims=_carried(progress, claim.key),
         **known,  # type: ignore[arg-type]  # named parts of the record
     )
 
@@ -298,6 +301,12 @@ def _record(
 def _revision(progress: Progress, key: str) -> int:
     before = progress.records.get(key)
     return before.revision + 1 if before else 1
+
+
+def _carried(progress: Progress, key: str) -> dict[str, Claim]:
+    """Return the claims that lie in the record which is about to be written over, and that are needed still."""
+    before = progress.records.get(key)
+    return {held: claim for held, claim in before.claims.items() if progress.is_needed(claim)} if before else {}
 
 
 def _earliest(*times: datetime | None) -> datetime | None:

@@ -14,7 +14,7 @@ reads a clock or writes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from heapq import heappop, heappush
 
@@ -37,8 +37,9 @@ class Progress:
         self.records: dict[str, StepRecord] = {}
         #: Attempts recorded before their result, containers' included.
         self.claims: dict[str, Claim] = {}
-        #: Steps that may start.
+        #: Steps that may start, and the containers among them.
         self.ready: dict[str, Node] = {}
+        self.ready_containers: dict[str, Node] = {}
         #: Steps under way.
         self.claimed: dict[str, Claim] = {}
         #: Steps that wait, and steps between two attempts.
@@ -56,7 +57,8 @@ class Progress:
         self._timers: list[tuple[datetime, str]] = []
         self._nodes: dict[str, Node] = {}
         self._to_activate: deque[Node] = deque()
-        self._failed: list[Block] = []
+        #: What ends a block before it is through: when, at which step, how, and which block.
+        self._ends: list[tuple[datetime, str, Callable[[Block], None], Block]] = []
         self.root = Block(name=ROOT, prefix="", owner="", remaining=len(definition.blocks[ROOT]))
 
     @classmethod
@@ -106,6 +108,7 @@ class Progress:
     def claim(self, claim: Claim) -> None:
         """Take in that an attempt has been claimed; a container is opened by it."""
         node = self.ready.pop(claim.key)
+        self.ready_containers.pop(claim.key, None)
         self.claims[claim.key] = claim
         self._to_activate.append(node)
         self.settle_all()
@@ -119,10 +122,11 @@ class Progress:
     def lose(self, key: str) -> None:
         """Make ready again a step whose attempt is lost.
 
-        Its claim stays, so that the next attempt counts on from it.
+        Its claim stays, so that the next attempt counts on from it. It comes first: its place is there for it, and
+        until the next attempt is claimed another driver takes the lost one to be under way.
         """
         del self.claimed[key]
-        self.ready[key] = self._nodes[key]
+        self.ready = {key: self._nodes[key], **self.ready}
 
     def due(self, key: str) -> None:
         """Make ready again a step whose pause between attempts is over."""
@@ -174,6 +178,14 @@ class Progress:
         known = self.claimed.get(claim.key) or (self.claims.get(claim.key) if claim.key in self.open else None)
         return known is not None and (known.generation, known.attempt) == (claim.generation, claim.attempt)
 
+    def is_needed(self, claim: Claim) -> bool:
+        """Whether what holds this claim must go on holding it: nothing has come of it, and no later one is on record.
+
+        That of a lost attempt is needed too, so that the next one counts on from it.
+        """
+        known = self._claim_under_way(claim.key) if self.counts(claim.key) else None
+        return known is not None and (known.generation, known.attempt) == (claim.generation, claim.attempt)
+
     def answer_of(self, block: Block, *, by_name: bool = False) -> Json:
         """Return what a block answers: its only terminal step's output, or those that completed, by ref or by name.
 
@@ -213,12 +225,16 @@ class Progress:
 
     def settle_all(self) -> None:
         """Follow every consequence of what was taken in, until there is none left."""
-        while self._to_activate or self._failed:
+        while self._to_activate or self._ends:
             if self._to_activate:
                 self._activate(self._to_activate.popleft())
             else:
-                # Failures are looked at last, so that of several the earliest counts, in whatever order they were seen.
-                self._fail(self._failed.pop(0))
+                # Failures and breaks are looked at last, so that of several the earliest counts, in whatever order
+                # they were seen.
+                end = min(self._ends, key=lambda end: end[:2])
+                self._ends.remove(end)
+                _, _, act, block = end
+                act(block)
 
     # How a step's record becomes consequences
 
@@ -241,6 +257,8 @@ class Progress:
             self._set_timer(key)
         else:
             self.ready[key] = node
+            if node.spec.type in CONTAINERS:
+                self.ready_containers[key] = node
 
     def _settle(self, node: Node, record: StepRecord) -> None:
         container = self.open.pop(node.key, None)
@@ -248,7 +266,9 @@ class Progress:
         for block in container.blocks if container else ():
             self.close(block)
         if record.status is StepStatus.COMPLETED and node.spec.type is StepType.BREAK and record.output is True:
-            self._break(node)
+            assert record.finished_at is not None  # noqa: S101 - a record that has ended has it
+            node.settled = True
+            self._ends.append((record.finished_at, node.key, self._break, node.block))
             return
         edges = self.definition.outgoing[node.spec.ref]
         handled = any(edge.label == ON_ERROR for edge in edges)
@@ -258,7 +278,7 @@ class Progress:
                 node.block.failure = failure
             if node.spec.on_failure is OnFailure.FAIL_WORKFLOW:
                 node.settled = True
-                self._failed.append(node.block)
+                self._end_failed(node.block)
                 return
         self._pass_on(node, {edge for edge in edges if _taken(edge, node.spec, record, handled=handled)})
 
@@ -284,11 +304,15 @@ class Progress:
 
     def _through(self, block: Block) -> None:
         if block.failure is not None:
-            self._failed.append(block)
+            self._end_failed(block)
         elif block.owner == "":
             self.done = True
         else:
             containers.through(self, self.open[block.owner], block)
+
+    def _end_failed(self, block: Block) -> None:
+        assert block.failure is not None  # noqa: S101 - it is what ends the block
+        self._ends.append((block.failure.at, block.failure.key, self._fail, block))
 
     def _fail(self, block: Block) -> None:
         assert block.failure is not None  # noqa: S101 - only a block with a failure is put on the list
@@ -301,9 +325,10 @@ class Progress:
         self.close(block)
         containers.failed(self, self.open[block.owner], block, block.failure)
 
-    def _break(self, node: Node) -> None:
-        """End the loop around a step, or the run as complete where there is none."""
-        block = node.block
+    def _break(self, block: Block) -> None:
+        """End the loop around a block, or the run as complete where there is none."""
+        if block.closed:
+            return
         while block.outer is not None and self.open[block.owner].node.spec.type is not StepType.LOOP:
             block = block.outer
         self.close(block)
@@ -346,7 +371,7 @@ class Progress:
         return claim
 
     def _forget(self, key: str) -> None:
-        for held in (self.ready, self.claimed, self.waiting, self.retrying):
+        for held in (self.ready, self.ready_containers, self.claimed, self.waiting, self.retrying):
             held.pop(key, None)
 
     def _take(self, event_id: str) -> None:
