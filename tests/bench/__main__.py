@@ -61,7 +61,11 @@ def _measured(kind: str, names: list[str], rounds: int) -> Mapping[str, Measured
         stack = exit_stack.enter_context(LocalStack(dynamodb_endpoint=endpoint, sweep_seconds=None))
         logging.getLogger("stepwell").setLevel(logging.ERROR)
         scenarios = {name: SCENARIOS[name](url) for name in names}
-        return measure(stack, scenarios, rounds=rounds, say=lambda text: _say(f"{kind}: {text}"))
+        try:
+            return measure(stack, scenarios, rounds=rounds, say=lambda text: _say(f"{kind}: {text}"))
+        except AssertionError as failure:
+            _say(f"{kind}: nothing to report, because {failure}")
+            return None
 
 
 def _parser() -> argparse.ArgumentParser:

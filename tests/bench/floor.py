@@ -41,6 +41,8 @@ class Puts:
     cpu: float
 
 
+#: What has been put and not cleared.
+_loops: list[str] = []
 _CLAIMS: Final = (
     '{"step-8":{"attempt":1,"at":"2026-01-01T00:00:00.000000+00:00","owner":"00000000-0000-0000-0000-000000000000",'
     '"deadline":"2026-01-01T00:15:00.000000+00:00"}}'
@@ -54,10 +56,20 @@ def puts(count: int) -> Puts:
         FloorItem._connection = None
         _put("warm", 0)
     loop = uuid.uuid4().hex
+    _loops.append(loop)
     began, cpu = time.perf_counter(), time.process_time()
     for number in range(count):
         _put(loop, number)
     return Puts(wall=(time.perf_counter() - began) / count, cpu=(time.process_time() - cpu) / count)
+
+
+def clear(count: int) -> None:
+    """Remove what the last loops put, each of so many: moto's calls take the longer the fuller the table is."""
+    with FloorItem.batch_write() as batch:
+        while _loops:
+            loop = _loops.pop()
+            for number in range(count):
+                batch.delete(FloorItem(f"FLOOR#{loop}", f"STEP#{number}"))
 
 
 def _put(loop: str, number: int) -> None:

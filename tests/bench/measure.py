@@ -137,5 +137,6 @@ def _round(scenario: Scenario) -> Round:
     timed = scenario.go()
     after = floor.puts(puts)
     scenario.check()
+    floor.clear(puts)
     put = Puts(wall=(before.wall + after.wall) / 2, cpu=(before.cpu + after.cpu) / 2)
     return Round(timed=timed, put=put)
