@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chalicelib.domain.definition import Definition
 from chalicelib.domain.value import Json, Value, resolved
 from chalicelib.domain.workflow import WorkflowKind, WorkflowVersion
 from chalicelib.services import outside
@@ -33,6 +34,16 @@ def content_of(version: WorkflowVersion, values: Values) -> Content:
         raise TypeError(message)
     code = source["triggerCode"]
     return Content(ir=source["ir"], kind=WorkflowKind(source["kind"]), trigger_code=None if code is None else str(code))
+
+
+def compiled(content: Content) -> Definition:
+    """Return the definition that a content comes to; InvalidDefinition tells all that is wrong with it.
+
+    The compiler is loaded with the first graph: most requests compile none, and a cold start is the shorter for it.
+    """
+    from chalicelib.domain.graph import compile_graph  # noqa: PLC0415 - as just said
+
+    return compile_graph(content.ir, kind=content.kind, trigger_code=content.trigger_code)
 
 
 def values_of(project_id: str) -> Values:

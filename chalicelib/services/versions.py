@@ -10,12 +10,11 @@ from typing import Final
 
 from chalicelib.domain.access import Actor
 from chalicelib.domain.definition import Definition
-from chalicelib.domain.graph import compile_graph
 from chalicelib.domain.refusal import NotFound
 from chalicelib.domain.value import Json
 from chalicelib.domain.workflow import Workflow, WorkflowVersion
 from chalicelib.services import identifiers, workflows
-from chalicelib.services.contents import Content, content_of, source_of, values_of
+from chalicelib.services.contents import Content, compiled, content_of, source_of, values_of
 from chalicelib.services.judging import judged_anew
 from chalicelib.services.values import Values
 from chalicelib.store import versions as store
@@ -101,9 +100,8 @@ def definition(workflow_id: str, number: int, version_id: str, values: Values) -
     version = store.load(workflow_id, number)
     if version is None or version.id != version_id:
         raise NotFound("Version not found")
-    content = content_of(version, values)
-    compiled = compile_graph(content.ir, kind=content.kind, trigger_code=content.trigger_code)
-    return _keep(version_id, compiled) if version.deployed else compiled
+    made = compiled(content_of(version, values))
+    return _keep(version_id, made) if version.deployed else made
 
 
 def reset() -> None:
@@ -113,8 +111,9 @@ def reset() -> None:
 
 
 def _valid_content(workflow: Workflow, ir: Json) -> Content:
-    compile_graph(ir, kind=workflow.kind, trigger_code=workflow.trigger_code)
-    return Content(ir=ir, kind=workflow.kind, trigger_code=workflow.trigger_code)
+    content = Content(ir=ir, kind=workflow.kind, trigger_code=workflow.trigger_code)
+    compiled(content)
+    return content
 
 
 def _append(
@@ -152,9 +151,9 @@ def _recall(version_id: str) -> Definition | None:
         return _kept.get(version_id)
 
 
-def _keep(version_id: str, compiled: Definition) -> Definition:
+def _keep(version_id: str, definition: Definition) -> Definition:
     with _keeping:
-        _kept[version_id] = compiled
+        _kept[version_id] = definition
         while len(_kept) > _MOST_KEPT:
             _kept.popitem(last=False)
-    return compiled
+    return definition

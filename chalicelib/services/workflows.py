@@ -7,7 +7,6 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
-from chalicelib.domain.graph import compile_graph
 from chalicelib.domain.refusal import Invalid, NotFound
 from chalicelib.domain.workflow import Workflow, WorkflowKind
 from chalicelib.services import contents, function_tokens, identifiers
@@ -125,5 +124,5 @@ def _refuse_misplaced_code(workflow: Workflow) -> None:
 def _refuse_unfit_code(workflow: Workflow) -> None:
     newest = version_store.load(workflow.id, workflow.current_version) if workflow.current_version else None
     if newest is not None:
-        ir = contents.content_of(newest, contents.values_of(workflow.project_id)).ir
-        compile_graph(ir, kind=workflow.kind, trigger_code=workflow.trigger_code)
+        content = contents.content_of(newest, contents.values_of(workflow.project_id))
+        contents.compiled(replace(content, kind=workflow.kind, trigger_code=workflow.trigger_code))
