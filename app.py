@@ -1,4 +1,9 @@
-"""What Chalice deploys: the routes and the Lambda functions, declared here and written elsewhere."""
+"""What Chalice deploys: the routes and the Lambda functions, declared here and written elsewhere.
+
+Every function starts by importing this module, whichever it is. What only one of them needs is therefore imported by
+its own handler: the API answers without the engine, and the engine runs without the API's models.
+"""
+# ruff: noqa: PLC0415 - as just said
 
 from __future__ import annotations
 
@@ -6,30 +11,33 @@ from aws_lambda_powertools import Logger
 from chalice.app import Chalice, CloudWatchEvent
 
 from chalicelib.api import catalog, chalice_routes
-from chalicelib.workers import drive as drive_worker
-from chalicelib.workers import sweep as sweep_worker
-from chalicelib.workers import work as work_worker
 from chalicelib.workers.invocations import DriveEvent, LambdaContext, WorkEvent
 
 # Every logger below `stepwell` writes JSON lines by this one; Chalice's own handler would print each line once more.
 logger = Logger(service="stepwell")
 app = Chalice("stepwell", configure_logs=False)
-chalice_routes.register(app, catalog.endpoints())
+chalice_routes.register(app, catalog.routes())
 
 
 @app.lambda_function(name="drive")
 def drive(event: DriveEvent, context: LambdaContext) -> None:
     """Drive a run until it ends, waits, or this invocation's time is up."""
-    drive_worker.handle(event, context)
+    from chalicelib.workers import drive as worker
+
+    worker.handle(event, context)
 
 
 @app.lambda_function(name="work")
 def work(event: WorkEvent, context: LambdaContext) -> None:
     """Run a batch of claimed steps of a wide run."""
-    work_worker.handle(event, context)
+    from chalicelib.workers import work as worker
+
+    worker.handle(event, context)
 
 
 @app.schedule("rate(1 minute)", name="sweep")
 def sweep(event: CloudWatchEvent) -> None:
     """Look again at the runs that are overdue."""
-    sweep_worker.handle(event.to_dict(), event.context)
+    from chalicelib.workers import sweep as worker
+
+    worker.handle(event.to_dict(), event.context)

@@ -11,6 +11,8 @@ import pytest
 from chalice.config import Config
 from chalice.deploy.validate import validate_configuration
 
+from chalicelib.api import catalog
+
 PROJECT = Path(__file__).parent.parent
 #: Prints the process's peak memory in kilobytes. (getrusage would count its parent's too, from before exec.)
 PEAK = "import re; print(re.search(r'VmHWM:\\s+([0-9]+) kB', open('/proc/self/status').read())[1])"
@@ -41,6 +43,20 @@ def test_the_app_imports_in_little_memory() -> None:
 def test_importing_the_app_loads_neither_boto3_nor_what_only_develops_it() -> None:
     loaded = set(json.loads(run("import app, sys, json; print(json.dumps(sorted(sys.modules)))")))
     assert loaded.isdisjoint({"boto3", "moto", "infra", "chalice.cli", "chalice.deploy", "pytest", "hypothesis"})
+
+
+def test_importing_the_app_loads_neither_the_engine_nor_any_resource_of_the_api() -> None:
+    loaded = set(json.loads(run("import app, sys, json; print(json.dumps(sorted(sys.modules)))")))
+    assert loaded.isdisjoint({"chalicelib.domain.engine", "chalicelib.services.drive", *catalog.RESOURCES})
+
+
+def test_polling_a_run_loads_neither_the_engine_nor_the_compiler_nor_another_resource() -> None:
+    code = "import chalicelib.api.trigger_api.runs, sys, json; print(json.dumps(sorted(sys.modules)))"
+    loaded = set(json.loads(run(code)))
+    others = set(catalog.RESOURCES) - {"chalicelib.api.trigger_api.runs"}
+    assert loaded.isdisjoint(
+        {"chalicelib.domain.engine", "chalicelib.domain.graph", "chalicelib.domain.template", *others}
+    )
 
 
 def test_chalice_finds_nothing_wrong_with_the_app(monkeypatch: pytest.MonkeyPatch) -> None:

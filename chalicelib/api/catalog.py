@@ -1,21 +1,84 @@
-"""All endpoints of Stepwell. Importing a resource's module is what fills its API's list."""
+"""Every endpoint of Stepwell, under the module that answers it.
+
+A resource's module is loaded when one of its endpoints is first asked, and with it the models and services that it
+alone needs: a cold start pays for one resource, however many there are. What a module declares is therefore listed here
+once more, since its routes are made before it is loaded; a test holds the two together.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import Final
 
-from chalicelib.api import function_urls, health
 from chalicelib.api.endpoints import Endpoint
-from chalicelib.api.trigger_api import connections, deployments, runs, versions, workflows
-from chalicelib.api.trigger_api.surface import api as trigger_api
 
-#: Named so that a reader sees what the trigger API consists of, and no import looks unused.
-TRIGGER_API_RESOURCES = (workflows, versions, deployments, connections, runs)
+_API: Final = "chalicelib.api"
 
-APIS = (trigger_api, function_urls.api, health.api)
+#: By module: its paths, and the methods of each.
+RESOURCES: Final[Mapping[str, Mapping[str, Sequence[str]]]] = MappingProxyType(
+    {
+        f"{_API}.trigger_api.workflows": {
+            "/api/workflows": ("GET", "POST"),
+            "/api/workflows/{workflow_id}": ("GET", "PATCH", "DELETE"),
+        },
+        f"{_API}.trigger_api.versions": {
+            "/api/workflows/{workflow_id}/versions": ("GET", "POST"),
+            "/api/workflows/{workflow_id}/versions/{version_id}/revert": ("POST",),
+        },
+        f"{_API}.trigger_api.deployments": {
+            "/api/workflows/{workflow_id}/deploy": ("POST",),
+            "/api/workflows/{workflow_id}/takedown": ("POST",),
+            "/api/workflows/{workflow_id}/deployments": ("GET",),
+        },
+        f"{_API}.trigger_api.connections": {
+            "/api/connections": ("GET", "POST"),
+        },
+        f"{_API}.trigger_api.runs": {
+            "/api/workflows/{workflow_id}/trigger": ("POST",),
+            "/api/workflows/{workflow_id}/runs": ("GET",),
+            "/api/workflows/{workflow_id}/runs/{run_id}": ("GET",),
+            "/api/workflows/{workflow_id}/runs/{run_id}/pause": ("POST",),
+            "/api/workflows/{workflow_id}/runs/{run_id}/resume": ("POST",),
+            "/api/workflows/{workflow_id}/runs/{run_id}/terminate": ("POST",),
+        },
+        f"{_API}.function_urls": {
+            "/functions/{token}": ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
+        },
+        f"{_API}.health": {
+            "/healthz": ("GET",),
+        },
+    },
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """Where an endpoint is, before it is loaded."""
+
+    method: str
+    #: With its parameters in braces.
+    path: str
+    #: The module that declares it, to its ``api``.
+    module: str
+
+    def endpoint(self) -> Endpoint:
+        """Return the endpoint, its module loaded."""
+        declared: Sequence[Endpoint] = import_module(self.module).api.endpoints
+        return next(one for one in declared if (one.method, one.path) == (self.method, self.path))
+
+
+def routes() -> Iterator[Route]:
+    """Yield where every endpoint is."""
+    for module, paths in RESOURCES.items():
+        for path, methods in paths.items():
+            for method in methods:
+                yield Route(method=method, path=path, module=module)
 
 
 def endpoints() -> Iterator[Endpoint]:
-    """Yield every endpoint, API by API."""
-    for api in APIS:
-        yield from api.endpoints
+    """Yield every endpoint, which loads them all."""
+    for route in routes():
+        yield route.endpoint()

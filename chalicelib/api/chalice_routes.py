@@ -9,7 +9,8 @@ from typing import Any, Final
 from chalice.app import Chalice, CORSConfig, Request, Response
 
 from chalicelib import settings
-from chalicelib.api.endpoints import Endpoint, answer
+from chalicelib.api.catalog import Route
+from chalicelib.api.endpoints import answer
 from chalicelib.api.requests import HttpRequest
 
 #: Browsers anywhere may call: a key is sent by the page itself, never by the browser on its own.
@@ -21,29 +22,29 @@ CORS: Final = CORSConfig(
 )
 
 
-def register(app: Chalice, endpoints: Iterable[Endpoint]) -> None:
-    """Make each endpoint a route of the app.
+def register(app: Chalice, routes: Iterable[Route]) -> None:
+    """Make Chalice's routes of them.
 
     Chalice must not judge the Content-Type (``*/*``): it would answer 415 in its own words, and ask no endpoint.
     """
-    for endpoint in endpoints:
-        route = app.route(
-            endpoint.path, methods=[endpoint.method], name=endpoint.name, content_types=["*/*"], cors=CORS
+    for route in routes:
+        declare = app.route(
+            route.path, methods=[route.method], name=f"{route.method} {route.path}", content_types=["*/*"], cors=CORS
         )
-        route(_route(app, endpoint))
+        declare(_view(app, route))
 
 
-def _route(app: Chalice, endpoint: Endpoint) -> Callable[..., Response]:
+def _view(app: Chalice, route: Route) -> Callable[..., Response]:
     """Return the view that Chalice calls.
 
     It raises nothing: Chalice's own middleware never sees what a view raises, and its handler would word the error.
     """
 
-    def route(**path_parameters: str) -> Response:
-        answered = answer(endpoint, _request(app.current_request, path_parameters))
+    def view(**path_parameters: str) -> Response:
+        answered = answer(route.endpoint(), _request(app.current_request, path_parameters))
         return Response(body=answered.body, status_code=answered.status, headers=dict(answered.headers))
 
-    return route
+    return view
 
 
 def _request(request: Request | None, path_parameters: dict[str, str]) -> HttpRequest:

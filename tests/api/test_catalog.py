@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import inspect
+import pkgutil
 import re
 from collections import defaultdict
+from importlib import import_module
 
 import pytest
 
+from chalicelib import api
 from chalicelib.api import catalog
 from chalicelib.api.bodies import built
-from chalicelib.api.endpoints import Endpoint
+from chalicelib.api.endpoints import Api, Endpoint
 from chalicelib.api.requests import HttpRequest, path_ids
 from chalicelib.domain.access import Scope
 from tests.api.asking import a_request
@@ -42,6 +45,18 @@ TRIGGER_API = {
 def word_of(endpoint: Endpoint) -> str | None:
     words = (word for word, scopes in endpoint.dialect.bundles.items() if endpoint.scope in scopes)
     return next(words, None)
+
+
+def test_each_endpoint_is_listed_under_the_module_that_declares_it_and_none_is_missing() -> None:
+    modules = [import_module(found.name) for found in pkgutil.walk_packages(api.__path__, "chalicelib.api.")]
+    declared = {
+        (one.view.__module__, one.method, one.path)
+        for module in modules
+        if isinstance(declares := getattr(module, "api", None), Api)
+        for one in declares.endpoints
+    }
+    listed = [(route.module, route.method, route.path) for route in catalog.routes()]
+    assert sorted(listed) == sorted(declared)
 
 
 def test_the_trigger_api_is_served_whole_and_under_the_scopes_of_its_page() -> None:

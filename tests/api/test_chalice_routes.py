@@ -15,6 +15,7 @@ from chalice.local import LambdaContext, LocalGateway
 from chalicelib import settings
 from chalicelib.api import catalog, chalice_routes
 from chalicelib.api.bodies import AnyJson, Body
+from chalicelib.api.catalog import Route
 from chalicelib.api.dialects import TRIGGER_API
 from chalicelib.api.endpoints import NOTHING, Api, Reply
 from chalicelib.api.requests import Call
@@ -41,7 +42,8 @@ def empty(_call: Call, workflow_id: str) -> Reply:
 @pytest.fixture
 def app() -> Iterator[Chalice]:
     made = Chalice("test", configure_logs=False)
-    chalice_routes.register(made, api.endpoints)
+    here = (Route(method=one.method, path=one.path, module=__name__) for one in api.endpoints)
+    chalice_routes.register(made, here)
     settings.reset()
     yield made
     settings.reset()
@@ -144,5 +146,5 @@ def test_a_body_that_is_none_or_broken_is_malformed(app: Chalice, body: str | No
 
 def test_all_of_stepwells_routes_pass_chalices_own_check() -> None:
     whole = Chalice("test", configure_logs=False)
-    chalice_routes.register(whole, catalog.endpoints())
+    chalice_routes.register(whole, catalog.routes())
     validate_routes(whole.routes)
