@@ -19,7 +19,7 @@ from tests.domain.walk import Walk
 #: In CI the same examples are tried each time: what fails there can be had again.
 SEARCH = settings(
     deadline=None,
-    max_examples=int(os.environ.get("EXAMPLES", "600")),
+    max_examples=int(os.environ.get("EXAMPLES", "500")),
     derandomize="CI" in os.environ,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -44,7 +44,7 @@ class Walk:
 
     def happen(self, happening: Happening) -> None:
         """Let something happen, if it can, and check the rules."""
-        if self.stored.finish is not None:
+        if self.stored.finish is not None or happening.kind is Kind.NOTHING:
             return
         self._happen(happening)
         self.check()
