@@ -1,6 +1,7 @@
 """Logs as one JSON object a line, and what every line of an invocation carries.
 
-No line holds a key, a token, a payload or a header's value: messages are fixed texts, and what varies is an id or a name of ours.
+No line holds a key, a token, a payload or a header's value: messages are fixed texts, and what varies is an id or a
+name of ours.
 """
 
 from __future__ import annotations

@@ -85,6 +85,7 @@ _TRIGGER_API_STATUSES: Mapping[type[Refusal], int] = MappingProxyType(
         refusal.Conflict: 409,
         refusal.IdempotencyMismatch: 422,
         refusal.TooMany: 429,
+        refusal.TryLater: 503,
     },
 )
 

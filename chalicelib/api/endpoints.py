@@ -23,9 +23,10 @@ from chalicelib.api.dialects import Dialect, Problem, unforeseen
 from chalicelib.api.faults import describe
 from chalicelib.api.requests import Call, Caller, HttpRequest, path_ids
 from chalicelib.domain.access import Actor, Scope
-from chalicelib.domain.refusal import Refusal
+from chalicelib.domain.refusal import Refusal, TryLater
 from chalicelib.domain.value import Json, dumps
 from chalicelib.services import authentication
+from chalicelib.services.availability import PASSING
 
 View = TypeVar("View", bound=Callable[..., object])
 
@@ -145,24 +146,24 @@ class Api:
 
 def answer(endpoint: Endpoint, request: HttpRequest) -> Answer:
     """Answer a request; whatever happens, in the endpoint's dialect and with the request's id."""
+    about = {"request_id": request.request_id, "endpoint": f"{endpoint.method} {endpoint.path}"}
     try:
         reply = _reply(endpoint, request)
         return _answer(reply.status or endpoint.status, reply.body, request, reply.headers)
     except Refusal as refused:
-        return _problem_answer(
-            endpoint.dialect, endpoint.dialect.problem(refused, request_id=request.request_id), request
-        )
+        return _refusal_answer(endpoint.dialect, refused, request)
+    except PASSING as error:
+        _log.warning("no answer", extra={**about, "action": "part_unavailable", "fault": describe(error)})
+        later = TryLater("A part of Stepwell does not answer at this moment; try again")
+        return _refusal_answer(endpoint.dialect, later, request)
     except Exception as error:  # noqa: BLE001 - the outermost frame of a request: what nobody foresaw is a 500, not a crash
-        _log.error(
-            "a request failed",
-            extra={
-                "action": "request_failed",
-                "request_id": request.request_id,
-                "endpoint": f"{endpoint.method} {endpoint.path}",
-                "fault": describe(error),
-            },
-        )
+        # The message and the traceback's values may hold what the caller sent.
+        _log.error("a request failed", extra={**about, "action": "request_failed", "fault": describe(error)})
         return _problem_answer(endpoint.dialect, unforeseen(request_id=request.request_id), request)
+
+
+def _refusal_answer(dialect: Dialect, refused: Refusal, request: HttpRequest) -> Answer:
+    return _problem_answer(dialect, dialect.problem(refused, request_id=request.request_id), request)
 
 
 def _reply(endpoint: Endpoint, request: HttpRequest) -> Reply:

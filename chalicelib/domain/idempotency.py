@@ -24,3 +24,13 @@ class IdempotencyRecord:
     created_at: datetime
     #: From then on the key is free again.
     expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Once:
+    """A caller's wish that a request take effect once, however often it is sent."""
+
+    #: The key as its sender wrote it.
+    key: str
+    #: Of the request, so that another with the same key is refused.
+    request_digest: str

@@ -110,3 +110,9 @@ class TooMany(Refusal):
     """A published rate or concurrency limit is reached; later it may succeed."""
 
     code = "too_many"
+
+
+class TryLater(Refusal):
+    """Something that Stepwell stands on does not answer; the request may or may not have taken effect."""
+
+    code = "try_later"

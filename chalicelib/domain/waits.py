@@ -26,12 +26,12 @@ def approval_event(ref: str) -> str:
     return f"approval-{ref}"
 
 
-def child_event(key: str, generation: int, attempt: int) -> str:
+def child_event(key: str, generation: int, failures: int) -> str:
     """Return the type of the event by which a child run tells its parent that it has ended.
 
     No user's event can have it.
     """
-    return f"child:{key}:{generation}:{attempt}"
+    return f"child:{key}:{generation}:{failures}"
 
 
 def matched(progress: Progress) -> list[StepRecord]:

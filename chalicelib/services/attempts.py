@@ -5,6 +5,7 @@ Quick steps in its own thread, those that talk to the outside side by side.
 
 from __future__ import annotations
 
+import logging
 import queue
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,9 +16,12 @@ from chalicelib.domain.outcome import Failed, Outcome
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.run import Run
 from chalicelib.domain.step import Claim, StepError
+from chalicelib.services.availability import PASSING
 from chalicelib.services.clock import Clock
 from chalicelib.services.executors.registry import EXECUTORS, attempt_in, timeout_of
 from chalicelib.services.outside import Outside
+
+log = logging.getLogger("stepwell.attempts")
 
 #: Attempts made side by side in one invocation; more ready steps than this are handed to `work` invocations.
 WIDE = 32
@@ -33,7 +37,7 @@ class Attempts:
     outside: Outside
     _pool: ThreadPoolExecutor | None = None
     _under_way: dict[str, tuple[Claim, float]] = field(default_factory=dict)
-    _ended: queue.SimpleQueue[tuple[Claim, Outcome]] = field(default_factory=queue.SimpleQueue)
+    _ended: queue.SimpleQueue[tuple[Claim, Outcome | BaseException]] = field(default_factory=queue.SimpleQueue)
 
     def under_way(self) -> frozenset[str]:
         """Return the steps whose attempts have been started and not taken back."""
@@ -50,16 +54,20 @@ class Attempts:
         def make() -> None:
             try:
                 outcome = attempt_in(run, node.spec, scope, claim, now=now, outside=self.outside)
-            except Exception as error:  # noqa: BLE001 - the outermost frame of this thread: the driver must hear of it
-                outcome = crashed(claim, error)
-            self._ended.put((claim, outcome))
+            except BaseException as error:  # noqa: BLE001 - the outermost frame of this thread: its owner must hear of it
+                self._ended.put((claim, error))
+            else:
+                self._ended.put((claim, outcome))
 
         self._pool.submit(make)
 
     def make(self, run: Run, progress: Progress, claim: Claim) -> Outcome:
         """Make a quick attempt here and now."""
         spec, scope = progress.node(claim.key).spec, progress.scope(claim.key)
-        return attempt_in(run, spec, scope, claim, now=self.clock.now(), outside=self.outside)
+        try:
+            return attempt_in(run, spec, scope, claim, now=self.clock.now(), outside=self.outside)
+        except Exception as error:  # noqa: BLE001 - a fault in one step's executor must not end the run's driver
+            return _judged(claim, error)
 
     def next_ended(self, *, seconds: float) -> tuple[Claim, Outcome] | None:
         """Return an attempt that has ended or run out of time, waiting for one at most so long."""
@@ -76,7 +84,7 @@ class Attempts:
             # It had been given up, or belongs to an attempt before: its result comes too late and is dropped.
             return None
         del self._under_way[claim.key]
-        return claim, outcome
+        return claim, _judged(claim, outcome) if isinstance(outcome, BaseException) else outcome
 
     def _out_of_time(self) -> tuple[Claim, Outcome] | None:
         now = self.clock.monotonic()
@@ -107,9 +115,14 @@ def is_inline(progress: Progress, key: str) -> bool:
     return EXECUTORS[progress.node(key).spec.type].inline
 
 
-def crashed(claim: Claim, error: Exception) -> Outcome:
-    """Return the outcome of an attempt that ended in a fault of ours, or of a part that was out of reach.
+def _judged(claim: Claim, error: BaseException) -> Outcome:
+    """Return the outcome of an attempt that ended in an error of ours, or raise it where it is not the step's at all.
 
-    Another may fare better.
+    A part of Stepwell that does not answer is nothing that a step can be blamed for: the invocation ends, and Lambda's
+    retry of it makes the attempt again. A fault in an executor fails the step; another attempt may fare better.
     """
+    if not isinstance(error, Exception) or isinstance(error, PASSING):
+        raise error
+    about = {"action": "step_crashed", "step": claim.key, "fault": type(error).__name__}
+    log.error("a step crashed", extra=about)  # no traceback: it may hold what the user sent
     return Failed(error=StepError(code="internal", message=f"the step crashed: {type(error).__name__}", step=claim.key))

@@ -26,11 +26,11 @@ from chalicelib.domain.engine import Decision, Driver, Limits
 from chalicelib.domain.outcome import Completed, Outcome
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.run import Lease, Run, RunStatus
-from chalicelib.domain.step import Claim, StepRecord
+from chalicelib.domain.step import Claim, StepRecord, StepStatus
 from chalicelib.domain.value import Offloaded
 from chalicelib.gateways.errors import Unavailable
 from chalicelib.services import children, definitions, rest
-from chalicelib.services.attempts import WIDE, Attempts, attempts, crashed, is_inline
+from chalicelib.services.attempts import WIDE, Attempts, attempts, is_inline
 from chalicelib.services.clock import Clock, SystemClock
 from chalicelib.services.outside import Outside, current
 from chalicelib.services.values import Values
@@ -217,12 +217,7 @@ class _Drive:
         for key, claim in self.unstarted.items():
             self._look_again()
             del self.unstarted[key]
-            try:
-                return claim, self.attempts.make(self.run, self.progress, claim)
-            except Exception as error:  # noqa: BLE001 - a fault in one step's executor must not end the run's driver
-                fault = {"action": "step_crashed", "run_id": self.run_id, "step": key, "fault": type(error).__name__}
-                log.error("a step crashed", extra=fault)  # noqa: TRY400 - the traceback may hold what the user sent
-                return claim, crashed(claim, error)
+            return claim, self.attempts.make(self.run, self.progress, claim)
         until = min(filter(None, (decision.wake_at, self.invocation.deadline - LAST_MOMENT)))
         return self.attempts.next_ended(seconds=max(0.001, (until - self.clock.now()).total_seconds()))
 
@@ -240,18 +235,19 @@ class _Drive:
         return decision
 
     def _advance(self) -> Decision:
-        """Ask the engine what is next. Many claims at once are made out to `work` invocations."""
+        """Ask the engine what is next. Many claims at once on steps that talk to the outside are made out to `work`."""
         now = self.clock.now()
         driver = None if self._is_late() else Driver(owner=self.invocation.owner, deadline=self.invocation.deadline)
         limits = Limits(parallel=self.run.max_parallel_steps, expires_at=self.run.expires_at)
         decision = engine.advance(self.progress, status=self.run.status, now=now, driver=driver, limits=limits)
-        executed = [claim for claim in decision.claims if claim.deadline is not None]
-        if len(executed) <= WIDE:
+        beside = [c for c in decision.claims if c.deadline is not None and not is_inline(self.progress, c.key)]
+        if len(beside) <= WIDE:
             return decision
         deadline = now + timedelta(seconds=settings.current().function_timeout_seconds) + CHECK_AFTER
-        handed = [replace(claim, owner=f"{self.invocation.owner}.work", deadline=deadline) for claim in executed]
+        handed = [replace(claim, owner=f"{self.invocation.owner}.work", deadline=deadline) for claim in beside]
         self.progress.reassign(handed)
-        kept = (claim for claim in decision.claims if claim.deadline is None)
+        others = {claim.key for claim in handed}
+        kept = (claim for claim in decision.claims if claim.key not in others)
         return replace(decision, claims=(*kept, *handed))
 
     def _write(self, records: tuple[StepRecord, ...], claims: tuple[Claim, ...]) -> None:
@@ -263,9 +259,11 @@ class _Drive:
         for record in records[:-1]:
             runs.put_step(self.run_id, record, write_id=secrets.token_hex(4))
         if records:
-            last = replace(records[-1], claims=_by_key(claims))
+            last = replace(records[-1], claims={**records[-1].claims, **_by_key(claims)})
             self.progress.records[last.key] = last
             runs.put_step(self.run_id, last, write_id=secrets.token_hex(4))
+            given_up = (record for record in records if record.status is not StepStatus.WAITING)
+            children.cancel(self.run, given_up, now=self.clock.now(), outside=self.outside)
         elif claims:
             before = self.clock.monotonic()
             self.run = runs.update_claims(self.run, self._held(_by_key(claims)), now=self.clock.now())
@@ -311,7 +309,7 @@ class _Drive:
 
     def _held(self, claims: Mapping[str, Claim]) -> Mapping[str, Claim]:
         """Return the claims that the run itself must hold: the new ones, and of the old those still under way."""
-        old = {key: claim for key, claim in self.run.claims.items() if self.progress.is_under_way(claim)}
+        old = {key: claim for key, claim in self.run.claims.items() if self.progress.is_needed(claim)}
         return {**old, **claims}
 
     def _is_mine_and_quick(self, key: str, claim: Claim) -> bool:

@@ -10,7 +10,7 @@ from chalicelib.domain.engine import Finish
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.run import Run, RunCommand, RunStatus, move
 from chalicelib.domain.step import Claim, WaitKind
-from chalicelib.services import children
+from chalicelib.services import children, reports
 from chalicelib.services.outside import Outside
 from chalicelib.services.values import Values
 from chalicelib.services.waking import CHECK_AFTER
@@ -78,15 +78,13 @@ def finish(run: Run, progress: Progress, finished: Finish, *, values: Values, no
     ended, _ = move(run, _COMMANDS[finished.status], actor="stepwell", at=now)
     output = values.kept(finished.output) if finished.status is RunStatus.COMPLETED else None
     ended = replace(ended, output=output, error=finished.error, lease=None)
-    report = children.report(ended, now=now)
-    runs.finish(ended, owner=run.lease.owner if run.lease else "", parent_event=report)
-    children.cancel(ended, progress.waiting.values(), now=now, outside=outside)
-    if report is not None and ended.parent_run_id is not None:
-        children.wake_parent(ended.parent_run_id, now=now, outside=outside)
+    runs.finish(ended, owner=run.lease.owner if run.lease else "", parent_event=reports.report(ended, now=now))
+    children.cancel(ended, progress.records.values(), now=now, outside=outside)
+    reports.wake_parent(ended, now=now, outside=outside)
 
 
 def _held(run: Run, progress: Progress) -> dict[str, Claim]:
-    return {key: claim for key, claim in run.claims.items() if progress.is_under_way(claim)}
+    return {key: claim for key, claim in run.claims.items() if progress.is_needed(claim)}
 
 
 def _kinds(run: Run, progress: Progress) -> tuple[WaitKind, ...]:

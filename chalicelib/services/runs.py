@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from chalicelib.domain.access import Actor
+from chalicelib.domain.idempotency import Once
 from chalicelib.domain.run import Run
 from chalicelib.domain.value import Json
 from chalicelib.services import verbs
@@ -31,7 +32,8 @@ def deliver(
     payload: Json,
     actor: Actor,
     now: datetime,
-) -> Run:
+    once: Once | None = None,
+) -> Triggered:
     """Send an event to a run."""
     return verbs.deliver(
         project_id,
@@ -42,6 +44,7 @@ def deliver(
         actor=actor,
         now=now,
         outside=current(),
+        once=once,
     )
 
 

@@ -53,6 +53,7 @@ def run_deployed(
     body: Json,
     depth: int,
     now: datetime,
+    outside: Outside,
 ) -> Json:
     """Run the function that is deployed on a connection, as another workflow's step; NotFound where there is none."""
     deployment = deployments.load(workflow_id, connection_id)
@@ -62,7 +63,7 @@ def run_deployed(
     if deployment.kind is not WorkflowKind.SCRIPT:
         message = f"{workflow_id} is a workflow, not a function"
         raise BadRequest(message)
-    return run(deployment, body, depth=depth, now=now)
+    return run(deployment, body, depth=depth, now=now, outside=outside)
 
 
 def run(

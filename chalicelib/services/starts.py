@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.domain.access import Actor
-from chalicelib.domain.idempotency import IdempotencyRecord
+from chalicelib.domain.idempotency import IdempotencyRecord, Once
 from chalicelib.domain.refusal import BadRequest, Conflict, IdempotencyMismatch
 from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.value import Json
@@ -37,15 +37,14 @@ class Triggered:
     replayed: bool
 
 
-def trigger(  # noqa: PLR0913 - a trigger has these parts
+def trigger(
     project_id: str,
     workflow_id: str,
     *,
     connection_id: str,
     payload: Json,
     actor: Actor,
-    idempotency_key: str | None,
-    request_digest: str,
+    once: Once | None,
     now: datetime,
     outside: Outside | None = None,
 ) -> Triggered:
@@ -55,8 +54,8 @@ def trigger(  # noqa: PLR0913 - a trigger has these parts
     however often it is sent.
     """
     outside = outside or current()
-    if idempotency_key is not None:
-        first = _first(project_id, idempotency_key, request_digest, now)
+    if once is not None:
+        first = first_use(project_id, once, now)
         if first is not None:
             return Triggered(run=first, replayed=True)
     deployment = deployed(project_id, workflow_id, connection_id)
@@ -69,23 +68,15 @@ def trigger(  # noqa: PLR0913 - a trigger has these parts
         now=now,
         outside=outside,
     )
-    if idempotency_key is None:
+    if once is None:
         runs.put(run)
     else:
-        record = IdempotencyRecord(
-            scope=TRIGGER,
-            key=idempotency_key,
-            project_id=project_id,
-            request_digest=request_digest,
-            run_id=run.id,
-            created_at=now,
-            expires_at=now + REMEMBERED,
-        )
+        record = use_of(once, run, now)
         try:
             runs.put(run, idempotency=record)
         except (Exists, Busy) as error:
             # Another request with this key was faster: its run is the answer, once it can be seen.
-            first = _first(project_id, idempotency_key, request_digest, now)
+            first = first_use(project_id, once, now)
             if first is None:
                 message = "a request with this Idempotency-Key is still in flight"
                 raise Conflict(message) from error
@@ -102,10 +93,9 @@ def start_child(
     payload: Json,
     parent_step: str | None,
     now: datetime,
-    outside: Outside | None = None,
+    outside: Outside,
 ) -> None:
     """Start a sub-workflow's run on the parent's connection; one that is there already is left alone, but driven."""
-    outside = outside or current()
     child = _run(
         deployed(parent.project_id, workflow_id, parent.connection_id),
         run_id=child_id,
@@ -179,12 +169,25 @@ def _run(  # noqa: PLR0913 - a run has these parts
     )
 
 
-def _first(project_id: str, key: str, digest: str, now: datetime) -> Run | None:
+def use_of(once: Once, run: Run, now: datetime) -> IdempotencyRecord:
+    """Return the record that an idempotency key has been used, for this run."""
+    return IdempotencyRecord(
+        scope=TRIGGER,
+        key=once.key,
+        project_id=run.project_id,
+        request_digest=once.request_digest,
+        run_id=run.id,
+        created_at=now,
+        expires_at=now + REMEMBERED,
+    )
+
+
+def first_use(project_id: str, once: Once, now: datetime) -> Run | None:
     """Return the run that the key was first used for; None if the key is free."""
-    record = idempotency.load(project_id, TRIGGER, key, now=now)
+    record = idempotency.load(project_id, TRIGGER, once.key, now=now)
     if record is None or record.run_id is None:
         return None
-    if record.request_digest != digest:
+    if record.request_digest != once.request_digest:
         message = "the Idempotency-Key was used before with another request"
         raise IdempotencyMismatch(message, field="Idempotency-Key")
     return runs.load(record.run_id)

@@ -14,17 +14,18 @@ from chalicelib.domain import waits
 from chalicelib.domain.access import Actor
 from chalicelib.domain.definition import StepType
 from chalicelib.domain.history import HistoryRecord
+from chalicelib.domain.idempotency import Once
 from chalicelib.domain.refusal import Conflict, Detail, Invalid, NotFound, ScopeMissing
 from chalicelib.domain.run import TARGETS, Run, RunCommand, RunMoved, RunStatus, move
 from chalicelib.domain.step import Event, StepError, WaitKind
 from chalicelib.domain.value import Json
-from chalicelib.services import definitions, waking
+from chalicelib.services import definitions, reports, waking
 from chalicelib.services.clock import Clock, SystemClock
 from chalicelib.services.outside import Outside
-from chalicelib.services.starts import event_id
+from chalicelib.services.starts import Triggered, event_id, first_use, use_of
 from chalicelib.services.values import Values
 from chalicelib.store import runs
-from chalicelib.store.errors import Busy, Superseded
+from chalicelib.store.errors import Busy, Exists, Superseded
 
 #: How often a verb is judged anew because the run changed under it.
 MOST_ROUNDS = 8
@@ -102,11 +103,12 @@ def terminate(
         return run
     if before.park_token is not None or WaitKind.CHILD in before.waiting_for:
         waking.wake(before, now=now, outside=outside)
+    reports.wake_parent(before, now=now, outside=outside)
     _outlast_sight(before, now, clock or SystemClock())
     return run
 
 
-def deliver(
+def deliver(  # noqa: PLR0913 - an event has these parts
     project_id: str,
     run_id: str,
     *,
@@ -116,9 +118,17 @@ def deliver(
     actor: Actor,
     now: datetime,
     outside: Outside,
-) -> Run:
-    """Send an event to a run, which keeps it until a wait of that type takes it; a run that has ended refuses it."""
+    once: Once | None = None,
+) -> Triggered:
+    """Send an event to a run, which keeps it until a wait of that type takes it; a run that has ended refuses it.
+
+    An idempotency key and the event are recorded in one transaction: however often it is sent, the event is there once.
+    """
     for _ in range(MOST_ROUNDS):
+        if once is not None:
+            first = first_use(project_id, once, now)
+            if first is not None:
+                return Triggered(run=first, replayed=True)
         run = load(project_id, run_id, workflow_id)
         if run.status.ended:
             message = f"the run has ended ({run.status}); it takes no events"
@@ -133,11 +143,17 @@ def deliver(
             received_at=now,
         )
         try:
-            runs.put_event(run, event, answer_token=run.park_token is not None, next_check_at=now + waking.CHECK_AFTER)
-        except Superseded:
+            runs.put_event(
+                run,
+                event,
+                answer_token=run.park_token is not None,
+                next_check_at=now + waking.CHECK_AFTER,
+                idempotency=use_of(once, run, now) if once else None,
+            )
+        except (Superseded, Exists, Busy):
             continue
         waking.wake(run, now=now, outside=outside)
-        return run
+        return Triggered(run=run, replayed=False)
     raise _contended()
 
 
@@ -163,9 +179,16 @@ def _change(
             after = replace(after, next_check_at=now + waking.CHECK_AFTER)
         answers = command is not RunCommand.PAUSE and before.park_token is not None
         try:
-            return runs.change(before, after, history=_history(fact, ask), answer_token=answers), before
+            changed = runs.change(
+                before,
+                after,
+                history=_history(fact, ask),
+                answer_token=answers,
+                parent_event=reports.report(after, now=now) if after.status.ended else None,
+            )
         except (Superseded, Busy):
             continue
+        return changed, before
     raise _contended()
 
 

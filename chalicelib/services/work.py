@@ -19,6 +19,7 @@ from chalicelib.domain.step import Claim
 from chalicelib.domain.value import Offloaded
 from chalicelib.services import definitions
 from chalicelib.services.attempts import Attempts, attempts, is_inline
+from chalicelib.services.availability import PASSING
 from chalicelib.services.clock import Clock, SystemClock
 from chalicelib.services.outside import Outside, current
 from chalicelib.services.values import Values
@@ -53,7 +54,8 @@ def work(
         definitions.facts(run),
         records=loaded.records.values(),
         claims=run.claims,
-        events=loaded.events,
+        # Which wait takes which event is the driver's to say: it sees all of them, one after the other.
+        events=(),
         resolve=values.resolver(),
     )
     claims = [claim for key in keys if (claim := progress.claimed.get(key)) is not None and claim.owner == owner]
@@ -79,7 +81,12 @@ def _make(
         if is_inline(progress, claim.key):
             _record(run, progress, claim, made.make(run, progress, claim), values, made.clock)
     while made.under_way() and made.clock.now() < deadline:
-        ended = made.next_ended(seconds=(deadline - made.clock.now()).total_seconds())
+        try:
+            ended = made.next_ended(seconds=(deadline - made.clock.now()).total_seconds())
+        except PASSING as error:
+            # That attempt is lost, and its claim's deadline will tell; the others need not be.
+            log.warning("an attempt is lost", extra={"action": "lost", "run_id": run.id, "fault": type(error).__name__})
+            continue
         if ended is not None:
             _record(run, progress, *ended, values, made.clock)
 

@@ -20,7 +20,7 @@ from chalicelib.store import keys, times, transactions
 from chalicelib.store.errors import Superseded
 from chalicelib.store.keys import Key
 from chalicelib.store.leases import finish, postpone, put_step, release, take_lease, unpark, update_claims
-from chalicelib.store.run_changes import LIVE, differences, token_as_in
+from chalicelib.store.run_changes import LIVE, differences, event_writes, token_as_in
 from chalicelib.store.run_items import EventItem, RunItem, StepItem, ValueItem, whole
 from chalicelib.store.run_lists import overdue, page_of_project, page_of_workflow
 from chalicelib.store.table import find, get, none_if_impossible, query
@@ -137,13 +137,21 @@ def look(run_id: str) -> Look | None:
     )
 
 
-def change(before: Run, after: Run, *, history: HistoryRecord, answer_token: bool) -> Run:
+def change(
+    before: Run,
+    after: Run,
+    *,
+    history: HistoryRecord,
+    answer_token: bool,
+    parent_event: Event | None = None,
+) -> Run:
     """Record a verb and its history together, and return the run as it then stands.
 
     Superseded if status, wake counter or token are not as in ``before``: of two verbs judged on one state, one is
     recorded. What the verb leaves as it was is not written, so that it undoes nothing that the driver writes meanwhile
     (its claims); the driver in turn cannot let go before it has seen the raised wake counter. With ``answer_token`` the
-    token is the caller's to answer, and nobody else's.
+    token is the caller's to answer, and nobody else's. With ``parent_event`` the parent that waits for the run is told
+    in the same transaction, unless it is over.
     """
     counted = replace(
         after,
@@ -153,14 +161,30 @@ def change(before: Run, after: Run, *, history: HistoryRecord, answer_token: boo
     condition = (RunItem.status == before.status.value) & (RunItem.wake_seq == before.wake_seq) & token_as_in(before)
     for item in ValueItem.of(replace(counted, payload=None)):
         transactions.make(transactions.put(item))
-    transactions.commit(
+    writes = (
         transactions.update(RunItem, keys.run(before.id), differences(before, counted), condition, part="run"),
         histories.creation(history),
     )
+    if before.parent_run_id is not None and parent_event is not None:
+        try:
+            transactions.commit(*writes, *event_writes(before.parent_run_id, parent_event, part="parent"))
+        except Superseded as error:
+            if error.part != "parent":
+                raise
+        else:
+            return counted
+    transactions.commit(*writes)
     return counted
 
 
-def put_event(before: Run, event: Event, *, answer_token: bool, next_check_at: datetime | None = None) -> None:
+def put_event(
+    before: Run,
+    event: Event,
+    *,
+    answer_token: bool,
+    next_check_at: datetime | None = None,
+    idempotency: IdempotencyRecord | None = None,
+) -> None:
     """Keep an event for a run and wake it; Superseded if the run has ended or its token is not as in ``before``.
 
     Two events at once both count: the wake counter is added to, not compared. The token is compared, so that it is
@@ -174,6 +198,7 @@ def put_event(before: Run, event: Event, *, answer_token: bool, next_check_at: d
     transactions.commit(
         transactions.update(RunItem, keys.run(before.id), actions, LIVE & token_as_in(before), part="run"),
         transactions.create(EventItem.of(before.id, event), part="event"),
+        *([idempotency_records.creation(idempotency)] if idempotency else ()),
     )
 
 

@@ -108,6 +108,7 @@ def crash(*_: object, **__: object) -> None:
         (refusal.IllegalMove, 409),
         (refusal.IdempotencyMismatch, 422),
         (refusal.TooMany, 429),
+        (refusal.TryLater, 503),
     ],
 )
 def test_each_refusal_has_its_status(kind: type[Refusal], status: int) -> None:

@@ -53,9 +53,9 @@ class Runs:
         self.asked.append(("trigger", {"project_id": project_id, "workflow_id": workflow_id, **given}))
         return runs.Triggered(run=self.run, replayed=self.replayed)
 
-    def deliver(self, project_id: str, workflow_id: str, **given: Any) -> Run:
+    def deliver(self, project_id: str, workflow_id: str, **given: Any) -> runs.Triggered:
         self.asked.append(("deliver", {"project_id": project_id, "workflow_id": workflow_id, **given}))
-        return self.run
+        return runs.Triggered(run=self.run, replayed=self.replayed)
 
     def verb(self, name: str) -> Any:
         def ask(project_id: str, run_id: str, **given: Any) -> Run:
@@ -111,7 +111,7 @@ def test_a_trigger_answers_the_whole_row(service: Runs) -> None:
     }
     assert "Idempotency-Replayed" not in answered.headers
     name, asked = service.asked[0]
-    assert (name, asked["payload"], asked["idempotency_key"]) == ("trigger", {"orderId": "ord_001"}, None)
+    assert (name, asked["payload"], asked["once"]) == ("trigger", {"orderId": "ord_001"}, None)
     assert (asked["project_id"], asked["actor"].name, asked["now"]) == (PROJECT, "tester", NOW)
 
 
@@ -125,7 +125,7 @@ def test_a_replay_is_a_200_that_says_so(service: Runs) -> None:
     service.replayed = True
     answered = trigger({"connectionId": "c"}, idempotency_key="k1")
     assert (answered.status, answered.headers["Idempotency-Replayed"]) == (200, "true")
-    assert service.asked[0][1]["idempotency_key"] == "k1"
+    assert service.asked[0][1]["once"].key == "k1"
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256])
@@ -143,7 +143,7 @@ def test_the_same_json_is_the_same_request_however_it_is_written(service: Runs) 
     ]
     for body in bodies:
         trigger(body, idempotency_key="k")
-    first, same, other, elsewhere = (asked["request_digest"] for _, asked in service.asked)
+    first, same, other, elsewhere = (asked["once"].request_digest for _, asked in service.asked)
     assert first == same
     assert len({first, other, elsewhere}) == 3
 

@@ -122,7 +122,7 @@ def check(house: House, run_id: str, case: Case) -> None:
     uncounted = {key: count for key, count in house.sent.items() if count > records[key].attempt}
     assert uncounted == {}
     assert (run.next_check_at, run.lease, run.park_token) == (None, None, None)
-    # An execution whose token was taken, but not answered before a crash, waits for its time; its end then changes nothing.
+    # An execution whose token was taken, but not answered before a crash, waits for its time; its end changes nothing.
     house.clock.at += timedelta(days=1)
     house.parking.time_out()
     house.drain()

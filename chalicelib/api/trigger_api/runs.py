@@ -14,6 +14,7 @@ from chalicelib.api.requests import Caller
 from chalicelib.api.trigger_api.run_rows import RunShown, RunStatusShown, row, rows
 from chalicelib.api.trigger_api.surface import Done, PageQuery, PageShown, Shown, api
 from chalicelib.domain.access import Scope
+from chalicelib.domain.idempotency import Once
 from chalicelib.domain.refusal import TooLarge
 from chalicelib.domain.value import Json, size_of
 from chalicelib.services import connections, identifiers, runs
@@ -72,16 +73,14 @@ def trigger_run(caller: Caller, workflow_id: str, body: TriggerRun, headers: Tri
     if size_of(body.params) > LONGEST_PARAMS:
         raise TooLarge(f"params is over {LONGEST_PARAMS} bytes of JSON", field="params")
     if isinstance(body.params, dict) and {"instanceId", "eventType"} <= body.params.keys():
-        event = checked(EventParams, body.params, within="params")
-        return _send_event(caller, workflow_id, body.connection_id, event)
+        return _send_event(caller, workflow_id, body, headers)
     triggered = runs.trigger(
         caller.project_id,
         workflow_id,
         connection_id=identifiers.known_form(body.connection_id, "Connection"),
         payload=body.params,
         actor=caller.actor,
-        idempotency_key=headers.idempotency_key,
-        request_digest=request_digest([workflow_id, body.connection_id, body.params]),
+        once=_once(workflow_id, body, headers),
         now=caller.now,
     )
     if triggered.replayed:
@@ -89,9 +88,10 @@ def trigger_run(caller: Caller, workflow_id: str, body: TriggerRun, headers: Tri
     return Reply(body=row(triggered.run))
 
 
-def _send_event(caller: Caller, workflow_id: str, connection_id: str, event: EventParams) -> Reply:
-    connections.load(caller.project_id, connection_id)
-    run = runs.deliver(
+def _send_event(caller: Caller, workflow_id: str, body: TriggerRun, headers: TriggerHeaders) -> Reply:
+    event = checked(EventParams, body.params, within="params")
+    connections.load(caller.project_id, body.connection_id)
+    sent = runs.deliver(
         caller.project_id,
         workflow_id,
         run_id=identifiers.known_form(event.instance_id, "Run"),
@@ -99,8 +99,10 @@ def _send_event(caller: Caller, workflow_id: str, connection_id: str, event: Eve
         payload=event.payload,
         actor=caller.actor,
         now=caller.now,
+        once=_once(workflow_id, body, headers),
     )
-    return Reply(body=EventSent(instance_id=run.id), status=200)
+    replayed = {"Idempotency-Replayed": "true"} if sent.replayed else {}
+    return Reply(body=EventSent(instance_id=sent.run.id), status=200, headers=replayed)
 
 
 @api.endpoint("GET", "/api/workflows/{workflow_id}/runs", scope=Scope.RUNS_READ, query=RunsQuery)
@@ -159,6 +161,15 @@ def terminate_run(caller: Caller, workflow_id: str, run_id: str) -> Done:
         now=caller.now,
     )
     return Done()
+
+
+def _once(workflow_id: str, body: TriggerRun, headers: TriggerHeaders) -> Once | None:
+    if headers.idempotency_key is None:
+        return None
+    return Once(
+        key=headers.idempotency_key,
+        request_digest=request_digest([workflow_id, body.connection_id, body.params]),
+    )
 
 
 def request_digest(request: Json) -> str:

@@ -19,6 +19,7 @@ def execute(call: StepCall) -> Outcome:
             body=call.config.get("body"),
             depth=call.run.depth + 1,
             now=call.now,
+            outside=call.outside,
         )
     except scripts.ScriptFailed as error:
         return Failed(error=call.error("script_failed", error.message))

@@ -26,6 +26,7 @@ def execute(call: StepCall) -> Outcome:
         payload=call.config.get("input"),
         reports=waits,
         now=call.now,
+        outside=call.outside,
     )
     if not waits:
         return Completed(output={"runId": child_id})
@@ -34,7 +35,7 @@ def execute(call: StepCall) -> Outcome:
     return Waiting(
         wait=Wait(
             kind=WaitKind.CHILD,
-            event_type=child_event(claim.key, claim.generation, claim.attempt),
+            event_type=child_event(claim.key, claim.generation, claim.failures),
             until=call.now + parse_duration(timeout) if timeout is not None else None,
             note=child_id,
         ),
