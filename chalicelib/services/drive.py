@@ -8,7 +8,7 @@ called too often, too late, or twice at once, the conditional writes leave one d
 **What a driver has seen.** Every verb adds one to the run's wake counter. A driver may start a step only while its
 sight of that counter is fresh: read, or confirmed by a conditional write, less than ``SIGHT`` ago by its own
 monotonic clock. A verb that must hold from the moment it is answered (pause, terminate) waits for ``SIGHT`` when the
-run has a live lease: whoever drives has looked again by then. So a chain of quick steps costs one read in a hundred
+run has a live lease: whoever drives has looked again by then. So a chain of quick steps costs one read in 200
 milliseconds instead of one a step, and still no step starts after a pause has been answered.
 """
 

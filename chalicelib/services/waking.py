@@ -15,7 +15,7 @@ from chalicelib.services.outside import Outside
 log = logging.getLogger("stepwell.waking")
 
 #: How long a driver may act on what it has last seen of its run; see ``drive``.
-SIGHT = timedelta(milliseconds=100)
+SIGHT = timedelta(milliseconds=200)
 #: How long a verb waits for that to be over; longer, because two clocks do not tick alike.
 OUTLAST_SIGHT = SIGHT * 1.5
 #: How long after something should have happened the sweep looks whether it has.

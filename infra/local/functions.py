@@ -20,7 +20,7 @@ from typing import Any
 Json = Any
 
 #: Lambda lets a thousand run at once; this many is enough here, and threads that idle cost little.
-THREADS = 64
+THREADS = 16
 
 #: How many invocations the log keeps, so that a stack that runs for days does not grow.
 LOG_LENGTH = 200_000
