@@ -19,7 +19,8 @@ from typing import Any
 #: A parsed JSON document.
 Json = Any
 
-#: Lambda lets a thousand run at once; this many is enough here, and threads that idle cost little.
+#: Lambda lets a thousand run at once. Here they share one process, and more of them only hold each other up: 100 runs
+#: of three steps came through faster with 16 than with 64.
 THREADS = 16
 
 #: How many invocations the log keeps, so that a stack that runs for days does not grow.
