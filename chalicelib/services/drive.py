@@ -170,12 +170,13 @@ class _Drive:
         now, run, before = self.clock.now(), self.run, self.clock.monotonic()
         expires_at = self.invocation.deadline
         late = run.next_check_at is not None and run.next_check_at > expires_at
+        status = RunStatus.RUNNING if run.status is RunStatus.PENDING else run.status
         self.run = runs.take_lease(
             run,
             lease=Lease(owner=self.invocation.owner, expires_at=expires_at),
             claims=self._held({} if decision.records else _by_key(decision.claims)),
-            status=RunStatus.RUNNING if run.status is RunStatus.PENDING else run.status,
-            started_at=run.started_at or now,
+            status=status,
+            started_at=run.started_at or (now if status is RunStatus.RUNNING else None),
             next_check_at=expires_at if late else None,
             now=now,
         )

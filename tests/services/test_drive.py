@@ -116,7 +116,7 @@ def test_a_paused_run_starts_nothing_until_it_is_resumed(house: House) -> None:
     house.invoker.drive(run_id)
     house.drain()
     assert house.records(run_id) == {}
-    assert house.run(run_id).waiting_for == (WaitKind.PAUSE,)
+    assert (house.run(run_id).waiting_for, house.run(run_id).started_at) == ((WaitKind.PAUSE,), None)
     verbs.resume("p", run_id, ask=ASK, now=house.clock.now(), outside=house.outside)
     assert house.settle(run_id).status is RunStatus.COMPLETED
 
