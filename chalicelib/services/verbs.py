@@ -21,7 +21,7 @@ from chalicelib.domain.step import Event, StepError, WaitKind
 from chalicelib.domain.value import Json
 from chalicelib.services import definitions, reports, waking
 from chalicelib.services.clock import Clock, SystemClock
-from chalicelib.services.outside import Outside
+from chalicelib.services.outside import Outside, current
 from chalicelib.services.starts import Triggered, event_id, first_use, use_of
 from chalicelib.services.values import Values
 from chalicelib.store import runs
@@ -73,12 +73,12 @@ def resume(
     workflow_id: str | None = None,
     ask: Ask,
     now: datetime,
-    outside: Outside,
+    outside: Outside | None = None,
 ) -> Run:
     """Let a paused run go on."""
     run, before = _change(RunCommand.RESUME, project_id, run_id, workflow_id=workflow_id, ask=ask, now=now)
     if before is not None:
-        waking.wake(before, now=now, outside=outside)
+        waking.wake(before, now=now, outside=outside or current())
     return run
 
 
@@ -89,13 +89,14 @@ def terminate(
     workflow_id: str | None = None,
     ask: Ask,
     now: datetime,
-    outside: Outside,
+    outside: Outside | None = None,
     clock: Clock | None = None,
 ) -> Run:
     """End a run; ended so already, it stays as it is.
 
     Once this returns, no step starts; its children are canceled soon after.
     """
+    outside = outside or current()
     run, before = _change(RunCommand.CANCEL, project_id, run_id, workflow_id=workflow_id, ask=ask, now=now)
     if before is None:
         # Asked again, perhaps because the first answer was lost, and with it the wake-up that cancels the children.
@@ -117,13 +118,14 @@ def deliver(  # noqa: PLR0913 - an event has these parts
     payload: Json,
     actor: Actor,
     now: datetime,
-    outside: Outside,
+    outside: Outside | None = None,
     once: Once | None = None,
 ) -> Triggered:
     """Send an event to a run, which keeps it until a wait of that type takes it; a run that has ended refuses it.
 
     An idempotency key and the event are recorded in one transaction: however often it is sent, the event is there once.
     """
+    outside = outside or current()
     for _ in range(MOST_ROUNDS):
         if once is not None:
             first = first_use(project_id, once, now)

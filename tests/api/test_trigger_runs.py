@@ -53,8 +53,8 @@ class Runs:
         self.asked.append(("trigger", {"project_id": project_id, "workflow_id": workflow_id, **given}))
         return runs.Triggered(run=self.run, replayed=self.replayed)
 
-    def deliver(self, project_id: str, workflow_id: str, **given: Any) -> runs.Triggered:
-        self.asked.append(("deliver", {"project_id": project_id, "workflow_id": workflow_id, **given}))
+    def deliver(self, project_id: str, run_id: str, **given: Any) -> runs.Triggered:
+        self.asked.append(("deliver", {"project_id": project_id, "run_id": run_id, **given}))
         return runs.Triggered(run=self.run, replayed=self.replayed)
 
     def verb(self, name: str) -> Any:
@@ -223,7 +223,7 @@ def test_a_verb_answers_ok_and_hands_on_who_asked(service: Runs, verb: str) -> N
     assert (answered.status, told(answered)) == (200, {"ok": True})
     [(name, asked)] = service.asked
     assert (name, asked["run_id"], asked["workflow_id"]) == (verb, "run-1", "wf_1")
-    assert (asked["actor"].key_id, asked["request_id"], asked["now"]) == ("key1", "req-1", NOW)
+    assert (asked["ask"].actor.key_id, asked["ask"].request_id, asked["now"]) == ("key1", "req-1", NOW)
 
 
 @pytest.mark.parametrize(("refused", "status"), [(IllegalMove("it has ended"), 409), (NotFound("Run not found"), 404)])

@@ -1,14 +1,17 @@
-"""Every endpoint of the API, with a good request for each, and what the table holds."""
+"""Every endpoint of the API, with a good request for each, and whether anything was written."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+
+from botocore.awsrequest import AWSPreparedRequest
 
 from chalicelib.api import catalog
 from chalicelib.api.endpoints import Endpoint
 from chalicelib.domain.value import Json
+from chalicelib.store import table
 from tests.api.http import Client, Response
 from tests.domain.graphs import a_node
 from tests.scenarios.scene import CONNECTION, Scene, a_chain, a_wait
@@ -19,6 +22,9 @@ CLOSED = tuple(endpoint for endpoint in ENDPOINTS if not endpoint.public)
 WITH_BODY = tuple(endpoint for endpoint in ENDPOINTS if endpoint.body is not None)
 WITH_QUERY = tuple(endpoint for endpoint in ENDPOINTS if endpoint.query is not None)
 WITH_IDS = tuple(endpoint for endpoint in CLOSED if endpoint.parameters)
+
+#: DynamoDB's operations that change nothing.
+_READS = frozenset({"GetItem", "BatchGetItem", "Query"})
 
 #: A body that the endpoint would take, by the name of its view.
 BODIES: Mapping[str, dict[str, Json]] = {
@@ -77,12 +83,26 @@ class House:
         sent = {"Content-Type": "application/json"} if headers is None else headers
         return Client(url=self.scene.stack.url, key=key).send(endpoint.method, path + query, body, sent)
 
-    def written(self) -> dict[tuple[str, str], Any]:
-        """Return all that the table holds, by its keys."""
-        pages = self.scene.stack.dynamodb.get_paginator("scan").paginate(
-            TableName=self.scene.stack.resources.table, ConsistentRead=True
-        )
-        return {(item["pk"]["S"], item["sk"]["S"]): item for page in pages for item in page["Items"]}
+
+@contextmanager
+def nothing_written() -> Iterator[None]:
+    """Hold what is done meanwhile, by whichever thread of the app, to have sent DynamoDB nothing but reads.
+
+    The whole table, compared before and after, would tell the same, and take moto a second each time.
+    """
+    sent: list[str] = []
+
+    def note(request: AWSPreparedRequest, **_: object) -> None:
+        target = request.headers["X-Amz-Target"]
+        sent.append((target if isinstance(target, str) else target.decode()).rpartition(".")[2])
+
+    events = table.connection().connection.client.meta.events
+    events.register("before-send.dynamodb", note)
+    try:
+        yield
+    finally:
+        events.unregister("before-send.dynamodb", note)
+    assert not [operation for operation in sent if operation not in _READS]
 
 
 def said_properly(endpoint: Endpoint, answered: Response) -> bool:

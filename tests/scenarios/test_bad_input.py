@@ -15,7 +15,17 @@ from chalicelib.domain.value import Json
 from tests.api.http import Client
 from tests.conftest import Project
 from tests.scenarios.conftest import SharedStack
-from tests.scenarios.doors import BODIES, ENDPOINTS, WITH_BODY, WITH_IDS, WITH_QUERY, House, named, said_properly
+from tests.scenarios.doors import (
+    BODIES,
+    ENDPOINTS,
+    WITH_BODY,
+    WITH_IDS,
+    WITH_QUERY,
+    House,
+    named,
+    nothing_written,
+    said_properly,
+)
 from tests.scenarios.scene import CONNECTION, Scene
 
 pytestmark = pytest.mark.store
@@ -67,10 +77,9 @@ def key(house: House) -> str:
 @pytest.fixture
 def untouched(house: House) -> Iterator[None]:
     """Hold the test to have written nothing."""
-    before = house.written()
-    yield
-    assert house.scene.stack.wait_idle(30)
-    assert house.written() == before
+    with nothing_written():
+        yield
+        assert house.scene.stack.wait_idle(30)
 
 
 def test_there_is_a_good_body_for_every_endpoint_that_takes_one() -> None:

@@ -35,7 +35,9 @@ def overdue(scene: Scene, run: str) -> None:
 
 def drives(scene: Scene, run: str) -> int:
     """How often the run has been driven."""
-    return sum(one.payload.get("run_id") == run.rpartition("/")[2] for one in scene.stack.lambda_log)
+    drive = scene.stack.resources.functions["Drive"]
+    mine = [one for one in scene.stack.lambda_log if one.function == drive]
+    return sum(one.payload["run_id"] == run.rpartition("/")[2] for one in mine)
 
 
 def moves(scene: Scene, run: str) -> list[str]:

@@ -93,8 +93,8 @@ def _send_event(caller: Caller, workflow_id: str, body: TriggerRun, headers: Tri
     connections.load(caller.project_id, body.connection_id)
     sent = runs.deliver(
         caller.project_id,
-        workflow_id,
-        run_id=identifiers.known_form(event.instance_id, "Run"),
+        identifiers.known_form(event.instance_id, "Run"),
+        workflow_id=workflow_id,
         event_type=event.event_type,
         payload=event.payload,
         actor=caller.actor,
@@ -124,43 +124,26 @@ def get_run(caller: Caller, workflow_id: str, run_id: str) -> RunShown:
 @api.endpoint("POST", "/api/workflows/{workflow_id}/runs/{run_id}/pause", scope=Scope.RUNS_CONTROL)
 def pause_run(caller: Caller, workflow_id: str, run_id: str) -> Done:
     """Pause a run: steps that execute finish and keep their results, and none starts until it is resumed."""
-    runs.pause(
-        caller.project_id,
-        run_id,
-        workflow_id=workflow_id,
-        actor=caller.actor,
-        request_id=caller.request_id,
-        now=caller.now,
-    )
+    runs.pause(caller.project_id, run_id, workflow_id=workflow_id, ask=_ask(caller), now=caller.now)
     return Done()
 
 
 @api.endpoint("POST", "/api/workflows/{workflow_id}/runs/{run_id}/resume", scope=Scope.RUNS_CONTROL)
 def resume_run(caller: Caller, workflow_id: str, run_id: str) -> Done:
     """Resume a paused run; this satisfies no event and no approval."""
-    runs.resume(
-        caller.project_id,
-        run_id,
-        workflow_id=workflow_id,
-        actor=caller.actor,
-        request_id=caller.request_id,
-        now=caller.now,
-    )
+    runs.resume(caller.project_id, run_id, workflow_id=workflow_id, ask=_ask(caller), now=caller.now)
     return Done()
 
 
 @api.endpoint("POST", "/api/workflows/{workflow_id}/runs/{run_id}/terminate", scope=Scope.RUNS_CONTROL)
 def terminate_run(caller: Caller, workflow_id: str, run_id: str) -> Done:
     """End a run now: no step starts any more."""
-    runs.terminate(
-        caller.project_id,
-        run_id,
-        workflow_id=workflow_id,
-        actor=caller.actor,
-        request_id=caller.request_id,
-        now=caller.now,
-    )
+    runs.terminate(caller.project_id, run_id, workflow_id=workflow_id, ask=_ask(caller), now=caller.now)
     return Done()
+
+
+def _ask(caller: Caller) -> runs.Ask:
+    return runs.Ask(actor=caller.actor, request_id=caller.request_id)
 
 
 def _once(workflow_id: str, body: TriggerRun, headers: TriggerHeaders) -> Once | None:
