@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import pytest
+from moto.dynamodb.models import dynamodb_backends
 
-from infra.local import LocalStack
+from infra.local import LocalStack, interpreter
+from infra.local.aws import ACCOUNT, REGION
 from tests.conftest import Project
 from tests.gateways.servers import Answer, Asked, Server, http_server
 from tests.scenarios.scene import Scene
@@ -56,6 +58,20 @@ def stack(_module_stack: SharedStack) -> Iterator[LocalStack]:
     running = _module_stack.stack()
     yield running
     assert running.wait_idle(30), "the test left an invocation running"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _left_behind(_module_stack: SharedStack, dynamodb_endpoint: str | None) -> Iterator[None]:
+    """End what a module's tests have left waiting, and on moto take the runs and workflows out of the table.
+
+    moto copies the whole table for every transaction: the last modules would take many times as long as the first.
+    """
+    yield
+    interpreter.stop_executions()
+    if dynamodb_endpoint is None:
+        table = dynamodb_backends[ACCOUNT][REGION].tables[_module_stack.stack().resources.table]
+        for key in [key for key in table.items if not key.value.startswith(("PROJECT#", "KEY#"))]:
+            del table.items[key]
 
 
 @pytest.fixture
