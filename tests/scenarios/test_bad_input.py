@@ -255,3 +255,9 @@ def test_whatever_is_no_graph_is_refused_with_its_details(house: House, key: str
     if answered.status == 400 and "surrogate" not in answered.text:
         assert answered.json["error"] == "Invalid IR"
         assert all({"path", "message"} <= detail.keys() for detail in answered.json["details"])
+
+
+def test_the_watch_on_writes_sees_one(house: House, key: str) -> None:
+    [create] = [endpoint for endpoint in ENDPOINTS if endpoint.view.__name__ == "create_workflow"]
+    with pytest.raises(AssertionError), nothing_written():
+        assert house.knock(create, body=b'{"name": "n"}', key=key).status == 201
