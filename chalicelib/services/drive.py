@@ -140,7 +140,7 @@ class _Drive:
             self._withdraw(loaded)
         self.values = Values(project_id=run.project_id, payloads=self.outside.payloads)
         claims = {key: claim for key, claim in run.claims.items() if not self._withdrawn(run, claim)}
-        self.run = replace(run, claims=claims)
+        self.run = run
         self.progress = Progress.rebuild(
             definitions.of(run, self.values),
             definitions.facts(run),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from chalicelib.domain.access import Actor
 from chalicelib.domain.definition import Definition
-from chalicelib.domain.run import Lease, RunStatus
+from chalicelib.domain.run import Lease, Run, RunStatus
 from chalicelib.domain.step import StepStatus, WaitKind
 from chalicelib.services import verbs
 from chalicelib.services.verbs import Ask
@@ -139,6 +140,30 @@ def test_a_pause_that_comes_while_a_step_runs_stops_the_next_one(house: House) -
     assert house.settle(run_id).status is RunStatus.COMPLETED
     assert house.sent == {"a": 1, "b": 1}
     assert house.records(run_id)["b"].attempt == 1
+
+
+def test_a_first_step_that_a_pause_forestalled_is_given_back_and_starts_at_the_resume(
+    house: House,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run_id = house.start(a_line(a_call("a"), a_call("b")))
+    take_lease = runs.take_lease
+
+    def paused_as_soon_as_taken(run: Run, **parts: Any) -> Run:
+        taken = take_lease(run, **parts)
+        if run.lease_seq == 0:
+            verbs.pause("p", run_id, ask=ASK, now=house.clock.now(), clock=house.clock)
+        return taken
+
+    monkeypatch.setattr(runs, "take_lease", paused_as_soon_as_taken)
+    house.drain()
+    assert house.sent == {}
+    assert house.run(run_id).claims == {}
+    before = house.clock.now()
+    verbs.resume("p", run_id, ask=ASK, now=before, outside=house.outside)
+    house.drain()
+    assert (house.run(run_id).status, house.clock.now()) == (RunStatus.COMPLETED, before)
+    assert {record.attempt for record in house.records(run_id).values()} == {1}
 
 
 def test_nothing_starts_after_a_terminate_that_comes_while_a_step_runs(house: House) -> None:
