@@ -9,6 +9,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$python"; break; }; done)
 BIN := .venv/bin
 STAGE ?= dev
+# One process a core, each with a stack of its own; PARALLEL= runs the tests in one.
+PARALLEL ?= -n auto --dist loadfile
 
 .PHONY: help venv check format test test-dynamodb dev demo bench package clean upgrade
 
@@ -43,10 +45,10 @@ format: venv ## format and mend what ruff can mend
 	$(BIN)/ruff format
 
 test: venv ## all tests, on moto
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL)
 
 test-dynamodb: venv node_modules/.stamp ## the store and scenario tests on DynamoDB Local (needs Java 17 and npm)
-	$(BIN)/pytest -m store --dynamodb local
+	$(BIN)/pytest -m store --dynamodb local $(PARALLEL)
 
 dev: venv ## the stack on http://127.0.0.1:8000 (PORT, STEPWELL_DEV_KEY, DYNAMODB_ENDPOINT override)
 	@$(BIN)/python -m infra.local
