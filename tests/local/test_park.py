@@ -64,7 +64,9 @@ class Parked:
         return [event["type"] for event in events]
 
     def drives(self) -> list[Invocation]:
-        return [each for each in self.stack.lambda_log if each.payload.get("run_id") == self.run_id]
+        # The stack is shared: other tests' invocations are in its log too, with whatever payloads they have.
+        payloads = ((each, each.payload) for each in self.stack.lambda_log)
+        return [each for each, sent in payloads if isinstance(sent, dict) and sent.get("run_id") == self.run_id]
 
     def status(self, execution: str) -> str:
         return self.stack.stepfunctions.describe_execution(executionArn=execution)["status"]

@@ -32,7 +32,7 @@ from tests.store.builders import (
     taken,
 )
 
-pytestmark = [pytest.mark.store, pytest.mark.usefixtures("table", "on_local")]
+pytestmark = [pytest.mark.store, pytest.mark.usefixtures("table")]
 
 ROUNDS = range(8)
 
