@@ -111,9 +111,10 @@ class _Drive:
         if self._is_at_rest(decision):
             return
         decision = self._take_lease(decision)
+        # What an earlier round has claimed and not started comes first.
+        self._start(tuple(self.unstarted.values()))
         while decision.finish is None:
-            self.unstarted.update((claim.key, claim) for claim in decision.claims if claim.deadline is not None)
-            self._start()
+            self._start(decision.claims)
             ended = self._next(decision)
             if ended is not None:
                 decision = self._conclude(*ended) or replace(decision, claims=())
@@ -189,12 +190,11 @@ class _Drive:
             self._write(decision.records, decision.claims)
         return decision
 
-    def _start(self) -> None:
-        """Start every attempt that is made beside others, and hand over those that are for `work` invocations."""
-        for key in [key for key, claim in self.unstarted.items() if not self.progress.is_under_way(claim)]:
-            # The engine has since closed the step's block, as when a race was won.
-            del self.unstarted[key]
-        beside = [claim for key, claim in self.unstarted.items() if not self._is_mine_and_quick(key, claim)]
+    def _start(self, claims: tuple[Claim, ...]) -> None:
+        """Start the attempts that are made beside others, hand over those for `work`; quick ones wait their turn."""
+        executed = [claim for claim in claims if claim.deadline is not None]
+        self.unstarted.update((claim.key, claim) for claim in executed)
+        beside = [claim for claim in executed if not self._is_mine_and_quick(claim.key, claim)]
         if not beside:
             return
         self._look_again()
@@ -215,10 +215,12 @@ class _Drive:
         ended = self.attempts.next_ended(seconds=0)
         if ended is not None:
             return ended
-        for key, claim in self.unstarted.items():
+        while self.unstarted:
             self._look_again()
-            del self.unstarted[key]
-            return claim, self.attempts.make(self.run, self.progress, claim)
+            claim = self.unstarted.pop(next(iter(self.unstarted)))
+            # The engine may since have closed the step's block, as when a race was won.
+            if self.progress.is_under_way(claim):
+                return claim, self.attempts.make(self.run, self.progress, claim)
         until = min(filter(None, (decision.wake_at, self.invocation.deadline - LAST_MOMENT)))
         return self.attempts.next_ended(seconds=max(0.001, (until - self.clock.now()).total_seconds()))
 

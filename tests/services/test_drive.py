@@ -111,6 +111,19 @@ def test_a_wide_run_is_worked_on_by_other_invocations(house: House) -> None:
     assert len(house.records(run_id)) == 102
 
 
+def test_quick_steps_stay_in_the_driver_however_many(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = [
+        a_step("first", config={"value": 0}),
+        *(a_step(f"s{index}", config={"value": index}) for index in range(60)),
+    ]
+    handed: list[str] = []
+    monkeypatch.setattr(house.invoker, "work", lambda run_id, *_: handed.append(run_id))
+    run = house.settle(house.start(a_definition(steps, *(("first", f"s{index}") for index in range(60)))))
+    assert isinstance(run.output, dict)
+    assert sorted(run.output.values()) == list(range(60))
+    assert handed == []
+
+
 def test_a_paused_run_starts_nothing_until_it_is_resumed(house: House) -> None:
     run_id = house.start(a_chain_of(3), invoked=False)
     verbs.pause("p", run_id, ask=ASK, now=house.clock.now(), clock=house.clock)
