@@ -7,14 +7,14 @@ its own handler: the API answers without the engine, and the engine runs without
 
 from __future__ import annotations
 
-from aws_lambda_powertools import Logger
+from typing import cast
+
 from chalice.app import Chalice, CloudWatchEvent
 
 from chalicelib.api import catalog, chalice_routes
 from chalicelib.workers.invocations import DriveEvent, LambdaContext, WorkEvent
 
-# Every logger below `stepwell` writes JSON lines by this one; Chalice's own handler would print each line once more.
-logger = Logger(service="stepwell")
+# Lines are written by `chalicelib.logs`; Chalice's own handler would print each once more.
 app = Chalice("stepwell", configure_logs=False)
 chalice_routes.register(app, catalog.routes())
 
@@ -40,4 +40,4 @@ def sweep(event: CloudWatchEvent) -> None:
     """Look again at the runs that are overdue."""
     from chalicelib.workers import sweep as worker
 
-    worker.handle(event.to_dict(), event.context)
+    worker.handle(event.to_dict(), cast("LambdaContext", event.context))

@@ -20,13 +20,13 @@ from pydantic import BaseModel
 
 from chalicelib.api import bodies
 from chalicelib.api.dialects import Dialect, Problem, unforeseen
-from chalicelib.api.faults import describe
 from chalicelib.api.requests import Call, Caller, HttpRequest, path_ids
 from chalicelib.domain.access import Actor, Scope
 from chalicelib.domain.refusal import Refusal, TryLater
 from chalicelib.domain.value import Json, dumps
 from chalicelib.services import authentication
 from chalicelib.services.availability import PASSING
+from chalicelib.services.faults import describe
 
 View = TypeVar("View", bound=Callable[..., object])
 

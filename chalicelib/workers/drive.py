@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from chalicelib import logs
 from chalicelib.services import drive
 from chalicelib.services.clock import SystemClock
-from chalicelib.workers.invocations import DriveEvent, LambdaContext
+from chalicelib.workers.invocations import DriveEvent, LambdaContext, invoked
 
 
 def handle(event: DriveEvent, context: LambdaContext) -> None:
@@ -20,5 +19,5 @@ def handle(event: DriveEvent, context: LambdaContext) -> None:
         deadline=now + timedelta(milliseconds=context.get_remaining_time_in_millis()),
         parked_under=int(parked_under) if parked_under is not None else None,
     )
-    with logs.carrying(request_id=context.aws_request_id, run_id=event["run_id"]):
+    with invoked(context, run_id=event["run_id"]):
         drive.drive(event["run_id"], invocation)

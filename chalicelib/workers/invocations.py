@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NotRequired, Protocol, TypedDict
+
+from chalicelib import logs
+from chalicelib.services.faults import describe
+
+log = logging.getLogger("stepwell.workers")
 
 
 class LambdaContext(Protocol):
@@ -28,3 +36,24 @@ class WorkEvent(TypedDict):
     run_id: str
     keys: list[str]
     owner: str
+
+
+class InvocationFailed(RuntimeError):
+    """An invocation came to nothing; Lambda makes it again. Its cause stands in the log, without what it was about."""
+
+
+@contextmanager
+def invoked(context: LambdaContext, **ids: str) -> Iterator[None]:
+    """Have every line of an invocation carry its ids, and its failure told without a word of what users sent.
+
+    Lambda itself prints the message and the traceback of whatever a handler raises: so only this gets out.
+    """
+    with logs.carrying(request_id=context.aws_request_id, **ids):
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - the outermost frame of an invocation
+            log.error("an invocation failed", extra={"action": "invocation_failed", "fault": describe(error)})  # noqa: TRY400 - likewise
+            failure = InvocationFailed(type(error).__name__)
+        else:
+            return
+    raise failure from None
