@@ -18,7 +18,7 @@ from chalicelib.domain.run import Run
 from chalicelib.domain.step import Claim, StepError
 from chalicelib.services.availability import PASSING
 from chalicelib.services.clock import Clock
-from chalicelib.services.executors.registry import EXECUTORS, attempt_in, timeout_of
+from chalicelib.services.executors.registry import EXECUTORS, attempt, timeout_of
 from chalicelib.services.outside import Outside
 
 log = logging.getLogger("stepwell.attempts")
@@ -53,7 +53,7 @@ class Attempts:
 
         def make() -> None:
             try:
-                outcome = attempt_in(run, node.spec, scope, claim, now=now, outside=self.outside)
+                outcome = attempt(run, node.spec, scope, claim, now=now, outside=self.outside)
             except BaseException as error:  # noqa: BLE001 - the outermost frame of this thread: its owner must hear of it
                 self._ended.put((claim, error))
             else:
@@ -65,7 +65,7 @@ class Attempts:
         """Make a quick attempt here and now."""
         spec, scope = progress.node(claim.key).spec, progress.scope(claim.key)
         try:
-            return attempt_in(run, spec, scope, claim, now=self.clock.now(), outside=self.outside)
+            return attempt(run, spec, scope, claim, now=self.clock.now(), outside=self.outside)
         except Exception as error:  # noqa: BLE001 - a fault in one step's executor must not end the run's driver
             return _judged(claim, error)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -177,7 +177,3 @@ def a_world(definition: Definition, **parts: object) -> World:
     world = World(definition, **parts)  # type: ignore[arg-type] # a test names the parts
     world.advance()
     return world
-
-
-def without_claims(record: StepRecord) -> StepRecord:
-    return replace(record, claims={})

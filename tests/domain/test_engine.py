@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from chalicelib.domain import engine
 from chalicelib.domain.definition import OnFailure, StepType
-from chalicelib.domain.engine import Limits
+from chalicelib.domain.engine import Driver, Limits
 from chalicelib.domain.run import RunStatus
 from chalicelib.domain.step import StepStatus
 from tests.domain.building import (
+    FACTS,
     T0,
     World,
     a_chain,
@@ -16,6 +17,7 @@ from tests.domain.building import (
     a_world,
     completed,
     failed,
+    never,
     seconds,
 )
 
@@ -225,3 +227,31 @@ def test_a_chain_of_a_thousand_is_folded_without_recursion() -> None:
     assert finish.output == "s999"
     world.reload()
     assert world.progress.done
+
+
+def test_deciding_from_the_records_alone_is_the_same_decision() -> None:
+    steps = [a_step("a"), a_step("b", retries=1), a_step("c"), a_step("join")]
+    definition = a_definition(steps, ("a", "b"), ("a", "c"), ("b", "join"), ("c", "join"))
+    world = World(definition)
+    while world.finish is None:
+        told = engine.decide(
+            definition,
+            FACTS,
+            status=world.status,
+            records=list(world.records.values()),
+            claims=dict(world.claims),
+            events=(),
+            now=world.now,
+            driver=Driver(owner=world.owner, deadline=world.now + seconds(900)),
+            resolve=never,
+        )
+        assert told == world.advance()
+        if not world.running:
+            world.now += seconds(12)
+            continue
+        key = next(iter(world.running))
+        outcome = failed() if (key, world.progress.claimed[key].attempt) == ("b", 1) else completed(key)
+        record = engine.conclude(world.progress, key, outcome, now=world.now)
+        assert world.progress.record(record)
+        world.keep(record)
+    assert [attempt for key, attempt in world.started if key == "b"] == [1, 2]

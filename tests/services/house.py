@@ -29,7 +29,7 @@ from chalicelib.gateways.payloads import FakePayloadStore
 from chalicelib.services import definitions, drive, sweep, work
 from chalicelib.services.outside import Outside
 from chalicelib.services.waking import CHECK_AFTER
-from chalicelib.store import keys, runs
+from chalicelib.store import runs
 from tests.domain.building import a_definition, a_step
 
 FUNCTION_SECONDS = 900
@@ -298,9 +298,3 @@ def a_house(table: object, monkeypatch: pytest.MonkeyPatch) -> House:
     house = House(table.client, table.name)  # type: ignore[attr-defined] # tests.conftest.Table, which cannot be imported twice
     monkeypatch.setattr(definitions, "of", lambda run, _values: house.definitions[run.id])
     return house
-
-
-def wakes(house: House, run_id: str) -> int:
-    """Return the run's wake counter."""
-    raw = house.client.get_item(TableName=house.table, Key={"pk": {"S": keys.run(run_id).pk}, "sk": {"S": "#RUN"}})
-    return int(raw["Item"]["wake_seq"]["N"])

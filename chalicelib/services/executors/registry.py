@@ -9,7 +9,6 @@ from types import MappingProxyType
 from chalicelib.domain import template
 from chalicelib.domain.definition import StepSpec, StepType
 from chalicelib.domain.outcome import Completed, Failed, Outcome
-from chalicelib.domain.progress import Progress
 from chalicelib.domain.refusal import Refusal
 from chalicelib.domain.run import Run
 from chalicelib.domain.scope import Scope
@@ -56,15 +55,7 @@ def timeout_of(spec: StepSpec) -> timedelta:
     return spec.timeout or EXECUTORS[spec.type].timeout
 
 
-def attempt(run: Run, progress: Progress, claim: Claim, *, now: datetime, outside: Outside) -> Outcome:
-    """Make one attempt at a step and return what it came to.
-
-    What goes wrong in it is the step's failure, never ours.
-    """
-    return attempt_in(run, progress.node(claim.key).spec, progress.scope(claim.key), claim, now=now, outside=outside)
-
-
-def attempt_in(
+def attempt(
     run: Run,
     spec: StepSpec,
     scope: Scope,
@@ -73,7 +64,10 @@ def attempt_in(
     now: datetime,
     outside: Outside,
 ) -> Outcome:
-    """Make one attempt at a step whose scope has been looked up before, so that another thread may make it."""
+    """Make one attempt at a step and return what it came to; what goes wrong in it is the step's failure, never ours.
+
+    Its scope has been looked up before, so that another thread may make it.
+    """
     executor = EXECUTORS[spec.type]
     try:
         config = {
