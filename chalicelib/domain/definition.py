@@ -15,6 +15,7 @@ from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
 
+from chalicelib.domain.condition import Condition
 from chalicelib.domain.retry import RetryPolicy
 from chalicelib.domain.value import Json
 
@@ -42,6 +43,7 @@ class StepType(StrEnum):
     TRY_CATCH = "try_catch"
     SUB_WORKFLOW = "sub_workflow"
     SUB_SCRIPT = "sub_script"
+    JOB = "job"
 
 
 #: Steps that are not executed: the engine opens their blocks and concludes them.
@@ -56,6 +58,24 @@ class OnFailure(StrEnum):
     CONTINUE = "continue"
 
 
+class ResourceClass(StrEnum):
+    """How much of the outside a step takes up."""
+
+    SMALL = "small"
+    MEDIUM = "medium"
+    LARGE = "large"
+
+    @property
+    def most(self) -> int:
+        """How many steps of the class run at once in a run."""
+        return _MOST[self]
+
+
+_MOST: Mapping[ResourceClass, int] = MappingProxyType(
+    {ResourceClass.SMALL: 50, ResourceClass.MEDIUM: 20, ResourceClass.LARGE: 5},
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Edge:
     """That ``target`` comes after ``source``."""
@@ -64,6 +84,8 @@ class Edge:
     target: str
     #: A branch's label, ``error``, or empty.
     label: str = ""
+    #: Whether ``target`` runs only if this edge is taken, whatever becomes of the others: a ``depends_on``.
+    required: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +103,15 @@ class StepSpec:
     #: Of one attempt; none means the type's own default.
     timeout: timedelta | None = None
     on_failure: OnFailure = OnFailure.FAIL_WORKFLOW
+    #: Where it does not hold once the step could start, the step is skipped.
+    condition: Condition | None = None
+    #: Of the steps of a run that have the same one, one runs at a time.
+    concurrency_key: str | None = None
+    resource_class: ResourceClass | None = None
+    #: A value whose templates see the step's own ``output`` too; it becomes the output. None: the output stays.
+    output_transform: Json = None
+    #: A template of the event key that the step's output is sent to when it completes.
+    emit_key: str | None = None
     #: The block it stands in: ``ROOT``, or ``<container ref>/<label>``.
     block: str = ROOT
 
@@ -93,8 +124,8 @@ class Definition:
     edges: tuple[Edge, ...]
     #: A template that a function's answer is rendered from.
     answer: Json = None
-    #: How long a run may take; none is unlimited.
-    timeout: timedelta | None = None
+    #: Whether a sub-workflow's run answers with each step's output, by ref.
+    answers_by_step: bool = False
 
     @cached_property
     def outgoing(self) -> Mapping[str, tuple[Edge, ...]]:

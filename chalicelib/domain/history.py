@@ -26,10 +26,15 @@ class HistoryRecord:
     actor_name: str
     #: What was asked, as the domain calls it: ``pause``, ``cancel``.
     command: str
-    #: The run's status before and after; the same when nothing changed.
+    #: The step, by key, that a command to a step was about.
+    step: str | None = None
+    #: The run's status before and after, or the step's for a command to a step; the same when nothing changed.
     before: str
     after: str
+    #: Why, in the words of whoever asked.
     reason: str | None = None
+    #: Why it was refused.
+    refusal: str | None = None
     #: The id that the caller's response carried.
     request_id: str
     outcome: Outcome = Outcome.DONE

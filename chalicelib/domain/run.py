@@ -94,6 +94,26 @@ class Lease:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reset:
+    """That a person had steps of a run begin anew.
+
+    It is kept with the run, and what it makes of the steps' records follows from it, however many they are: what was
+    recorded in an earlier generation counts as an earlier attempt.
+    """
+
+    #: What is recorded of the steps from now on; the first reset begins the second generation.
+    generation: int
+    #: The step, by ref.
+    step: str
+    #: Whether everything that comes after the step begins anew too, or only what had not run because of it.
+    subtree: bool
+    #: Whether the run had ended: what was under way then begins anew, wherever it stands.
+    reopened: bool
+    #: Whether the step is to run although nothing leads to it.
+    forced: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Run:
     """One execution of one version of a workflow."""
 
@@ -113,6 +133,8 @@ class Run:
     created_by: str
     created_at: datetime
     updated_at: datetime
+    #: The id of the key that started it, if a key did.
+    created_by_key_id: str | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
     #: Past it the run is timed out.
@@ -132,6 +154,14 @@ class Run:
     #: How many parents above it.
     depth: int = 0
     retry_of_run_id: str | None = None
+    #: Steps, by ref, that whoever started it had skipped.
+    disabled: tuple[str, ...] = ()
+    #: What people had begin anew, the oldest first.
+    resets: tuple[Reset, ...] = ()
+    #: Whether it counts towards its workflow's ``max_concurrent_runs``.
+    counted: bool = False
+    #: No step is claimed before this time: a person's repair is being judged.
+    hold_until: datetime | None = None
 
     #: Grows by one with every verb; a driver lets go, and a parking execution stores its token, only if it is
     #: unchanged.
@@ -147,6 +177,11 @@ class Run:
     waiting_for: tuple[WaitKind, ...] = ()
     #: The sweep looks at the run after this time; none once ended.
     next_check_at: datetime | None = None
+
+    @property
+    def generation(self) -> int:
+        """The generation of what is recorded of it from now on."""
+        return 1 + len(self.resets)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,6 +33,9 @@ class StepStatus(StrEnum):
 
 ENDED = frozenset({StepStatus.COMPLETED, StepStatus.FAILED, StepStatus.SKIPPED, StepStatus.CANCELED})
 
+#: How many earlier attempts a record keeps.
+MOST_ATTEMPTS = 50
+
 #: From each status, the statuses that a step may go to next without a person's repair.
 MOVES: Mapping[StepStatus, frozenset[StepStatus]] = MappingProxyType(
     {
@@ -52,6 +55,7 @@ MOVES: Mapping[StepStatus, frozenset[StepStatus]] = MappingProxyType(
                 StepStatus.FAILED,
                 StepStatus.SKIPPED,
                 StepStatus.CANCELED,
+                StepStatus.PENDING,
             },
         ),
         StepStatus.RUNNING: frozenset(
@@ -94,6 +98,7 @@ class WaitKind(StrEnum):
     APPROVAL = "approval"
     SLEEP = "sleep"
     CHILD = "child"
+    #: A worker outside has the work; the step counts as running meanwhile.
     JOB = "job"
     RETRY = "retry"
     PAUSE = "pause"
@@ -112,6 +117,10 @@ class Wait:
     note: str | None = None
     #: Keys by id or name that may approve; empty means anyone who may send it.
     approvers: tuple[str, ...] = ()
+    #: Whether the key that started the run may not approve.
+    forbid_self_approval: bool = False
+    #: What people and workers outside find the wait by; see ``ticket``.
+    ticket: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,6 +145,21 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PastAttempt:
+    """An attempt that was not the last: one that failed and was retried, or one that a person had made again."""
+
+    attempt: int
+    generation: int
+    status: StepStatus
+    started_at: datetime | None
+    finished_at: datetime | None
+    output: Value = None
+    error: StepError | None = None
+    #: The event that ended its wait; it is not to be taken again.
+    event_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class StepRecord:
     """What is known of a step instance, written once its attempt has come to something."""
 
@@ -144,6 +168,7 @@ class StepRecord:
     status: StepStatus
     attempt: int
     started_at: datetime | None
+    #: When it ended; for a step that is pending between attempts, when the last one failed.
     finished_at: datetime | None = None
     generation: int = 1
     failures: int = 0
@@ -159,7 +184,11 @@ class StepRecord:
     branch: str | None = None
     #: The attempts released by this write, so that finishing a step and starting the next is one write.
     claims: Mapping[str, Claim] = field(default_factory=dict)
-    #: Counts the writes of this record; each is conditional on the one before.
+    #: Earlier attempts, the oldest first; the last ``MOST_ATTEMPTS`` of them.
+    attempts: tuple[PastAttempt, ...] = ()
+    #: Whether a person had it run although nothing leads to it.
+    forced: bool = False
+    #: Counts the writes of this record; each is conditional on the one before. 0: nothing is written yet.
     revision: int = 1
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from chalicelib.domain.value import Value
@@ -41,6 +42,28 @@ class Connection:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WorkflowSettings:
+    """How a workflow's runs are started and bounded; part of each version."""
+
+    #: Of a run; none is unlimited.
+    timeout: timedelta | None = None
+    #: Runs that have not ended, at once; 0 is unlimited.
+    max_concurrent_runs: int = 0
+    #: Steps of a run, running at once; 0 is unlimited.
+    max_parallel_steps: int = 0
+    #: When runs are started by themselves: five fields.
+    cron: str | None = None
+    #: The time zone that the five fields are meant in, by its IANA name.
+    cron_timezone: str = "UTC"
+    #: Whether a scheduled run is left out while another has not ended.
+    skip_if_running: bool = False
+    #: Whether runs may be started at all.
+    enabled: bool = True
+    #: What each run carries, unless whoever starts it says otherwise.
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Workflow:
     """A named line of versions."""
 
@@ -55,6 +78,12 @@ class Workflow:
     updated_at: datetime
     #: Set while it lies in the trash.
     deleted_at: datetime | None = None
+    #: Its name in URLs and code, unique in the project; none for one that the trigger API made.
+    slug: str | None = None
+    #: Those of its newest version.
+    settings: WorkflowSettings = field(default_factory=WorkflowSettings)
+    #: When its schedule is due next; none without a schedule, while it is disabled, and in the trash.
+    due_at: datetime | None = None
     #: What a function's answer is rendered from, as text with templates.
     trigger_code: str | None = None
     #: Counts the writes of the record; each is conditional on the one before.
@@ -68,7 +97,7 @@ class WorkflowVersion:
     id: str
     workflow_id: str
     number: int
-    #: The source as its author sent it: a graph (``{"ir": …}``); later dialects add theirs.
+    #: The source as its author sent it: a graph (``{"ir": …}``) or steps (``{"steps": …}``).
     source: Value
     deployed: bool = False
     created_by: str
@@ -91,5 +120,7 @@ class Deployment:
     kind: WorkflowKind
     #: What a function's URL token is derived from; a new one with each takedown and deployment anew.
     function_nonce: str | None = None
+    #: Those of the version, so that starting a run reads nothing else.
+    settings: WorkflowSettings = field(default_factory=WorkflowSettings)
     created_by: str
     created_at: datetime

@@ -1,0 +1,89 @@
+"""What people and workers outside find a waiting step by: an approval, an event key, a job.
+
+A ticket is a way to a wait, not the wait: the step's record says whether the step still waits. A ticket is written
+before its step waits and closed after; one that was left open by a crash is closed by whoever meets it next.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from chalicelib.domain.step import StepError
+from chalicelib.domain.value import Value
+
+_IDS = uuid.UUID("0b9c2f67-1f0f-4f0e-8f43-2a8a3f6d7c55")
+
+
+class TicketKind(StrEnum):
+    """What is waited for."""
+
+    APPROVAL = "approval"
+    EVENT = "event"
+    JOB = "job"
+
+
+class TicketStatus(StrEnum):
+    """What has become of the wait; each API has its own words."""
+
+    OPEN = "open"
+    #: Approved, received, completed.
+    DONE = "done"
+    #: Rejected, or the worker reported a failure.
+    FAILED = "failed"
+    TIMED_OUT = "timed_out"
+    #: The step was skipped, or ended some other way; the run was canceled.
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticket:
+    """One wait, as the outside sees it."""
+
+    id: str
+    kind: TicketKind
+    project_id: str
+    workflow_id: str
+    run_id: str
+    #: The step's key, and which of its waits this is.
+    step: str
+    generation: int
+    failures: int
+    #: The event key, or the job's ``job_id``; none for an approval.
+    name: str | None = None
+    #: What the worker is to work on.
+    payload: Value = None
+    #: What people are asked.
+    note: str | None = None
+    approvers: tuple[str, ...] = ()
+    status: TicketStatus = TicketStatus.OPEN
+    created_at: datetime
+    #: When the step stops waiting; none: only the outside ends it.
+    expires_at: datetime | None = None
+    #: Jobs: from then on a worker may claim it; a claim or a heartbeat moves it on.
+    visible_at: datetime | None = None
+    #: Jobs: the name and id of the key that claimed it.
+    holder: str | None = None
+    holder_key_id: str | None = None
+    claimed_at: datetime | None = None
+    #: Who ended it: a key's name.
+    closed_by: str | None = None
+    closed_at: datetime | None = None
+    #: What was sent or reported; and its digest, by which the same is known when it comes again.
+    result: Value = None
+    result_digest: str | None = None
+    error: StepError | None = None
+    #: Counts the writes; each is conditional on the one before.
+    revision: int = 1
+
+
+def ticket_id(run_id: str, step: str, generation: int, failures: int) -> str:
+    """Return the id of a wait's ticket: an attempt that was lost, or made twice, makes no second one."""
+    return str(uuid.uuid5(_IDS, f"{run_id}/{step}/{generation}/{failures}"))
+
+
+def ticket_event(step: str, generation: int, failures: int) -> str:
+    """Return the type of the event by which a ticket's end reaches its step. No user's event can have it."""
+    return f"ticket:{step}:{generation}:{failures}"
