@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
-from chalicelib.domain.refusal import Detail, Invalid, MalformedBody, TooLarge
+from chalicelib.domain.refusal import BodyTooLarge, Detail, Invalid, MalformedBody
 from chalicelib.domain.value import Json
 
 #: No request's body is longer, in bytes; API Gateway itself would let 10 MB through, and Lambda 6.
@@ -46,6 +48,24 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, alias_generator=to_camel, defer_build=True)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wording:
+    """How an API words what is wrong with the input."""
+
+    #: The refusal's own message, by its first fault.
+    summary: Callable[[Detail], str]
+    #: By pydantic's type of fault, with the limits that it names in braces; of others pydantic's own words stand.
+    faults: Mapping[str, str]
+    #: Of a query parameter that is given twice.
+    twice: str
+
+
+#: pydantic's words, below a summary that names no field.
+PLAIN: Final = Wording(
+    summary=lambda _first: "Validation failed", faults=MappingProxyType({}), twice="Given more than once"
+)
+
+
 def read_json(raw: bytes) -> Json:
     """Return the JSON value that the bytes are.
 
@@ -53,7 +73,7 @@ def read_json(raw: bytes) -> Json:
     a surrogate pair, nesting beyond ``DEEPEST``. Of a name given twice the last counts, as in JavaScript.
     """
     if len(raw) > LONGEST_BODY:
-        raise TooLarge(f"The request body is over {LONGEST_BODY} bytes")
+        raise BodyTooLarge(f"The request body is over {LONGEST_BODY} bytes")
     if not raw.strip():
         raise MalformedBody("The request needs a JSON body")
     try:
@@ -81,29 +101,29 @@ def built(model: type[Model]) -> type[Model]:
     return model
 
 
-def checked(model: type[Model], value: object, *, within: str = "") -> Model:
+def checked(model: type[Model], value: object, *, within: str = "", wording: Wording = PLAIN) -> Model:
     """Return the value as the model, or refuse it with each of its faults; ``within`` begins their paths."""
     try:
         return built(model).model_validate(value)
     except ValidationError as error:
-        details = tuple(_details(error, within))
-    raise Invalid("Validation failed", field=details[0].path, details=details)
+        details = tuple(_details(error, within, wording))
+    raise Invalid(wording.summary(details[0]), field=details[0].path, details=details)
 
 
-def single(parameters: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def single(parameters: Mapping[str, Sequence[str]], *, wording: Wording = PLAIN) -> dict[str, str]:
     """Return the one value of each query parameter; one that is given twice is refused, since either may be meant."""
     for name, values in parameters.items():
         if len(values) > 1:
-            fault = Detail(path=name, message="Given more than once")
-            raise Invalid("Validation failed", field=name, details=(fault,))
+            fault = Detail(path=name, message=wording.twice)
+            raise Invalid(wording.summary(fault), field=name, details=(fault,))
     return {name: values[0] for name, values in parameters.items() if values}
 
 
-def _details(error: ValidationError, within: str) -> Iterator[Detail]:
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
-    for fault in faults[:_MOST_DETAILS]:
+def _details(error: ValidationError, within: str, wording: Wording) -> Iterator[Detail]:
+    for fault in error.errors(include_url=False, include_input=False)[:_MOST_DETAILS]:
         path = ".".join(str(part) for part in (within, *fault["loc"]) if part != "")
-        yield Detail(path=path, message=fault["msg"])
+        ours = wording.faults.get(fault["type"])
+        yield Detail(path=path, message=ours.format_map(fault.get("ctx", {})) if ours else fault["msg"])
 
 
 def _number(text: str) -> float:

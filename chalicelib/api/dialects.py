@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Final
 
+from pydantic import BaseModel
+
+from chalicelib.api.bodies import PLAIN, Wording
 from chalicelib.domain import refusal
-from chalicelib.domain.access import TRIGGER_API_BUNDLES, Scope, word_for
+from chalicelib.domain.access import TRIGGER_API_BUNDLES, WORKFLOW_RUNS_API_BUNDLES, Scope, word_for
 from chalicelib.domain.refusal import Detail, Refusal
 from chalicelib.domain.value import Json
 
@@ -38,13 +42,21 @@ class Dialect:
     error: Callable[[Problem], Json]
     #: Its words for bundles of fine scopes.
     bundles: Mapping[str, frozenset[Scope]]
+    #: Its own words in place of the services' for a refusal's message.
+    message: Callable[[Refusal], str] = field(default=lambda refused: refused.message)
+    #: How it words what is wrong with the input.
+    wording: Wording = PLAIN
+    #: A model in an answer, as JSON text.
+    text: Callable[[BaseModel], str] = field(default=lambda model: model.model_dump_json(by_alias=True))
+    #: What an empty body is read as.
+    empty_body: bytes = b""
 
     def problem(self, refused: Refusal, *, request_id: str) -> Problem:
         """Return what to say of a refusal."""
         return Problem(
             status=next(self.statuses[kind] for kind in type(refused).__mro__ if kind in self.statuses),
             code=refused.code,
-            message=refused.message,
+            message=self.message(refused),
             request_id=request_id,
             field=refused.field,
             details=refused.details,
@@ -103,4 +115,111 @@ FUNCTION_URL = Dialect(
     statuses=MappingProxyType({**_TRIGGER_API_STATUSES, refusal.Invalid: 400, refusal.TooLarge: 413}),
     error=lambda problem: {"message": problem.message},
     bundles=MappingProxyType({}),
+)
+
+#: The workflow-runs API's code for each refusal; one that is not listed has that of the class it derives from.
+_WORKFLOW_RUNS_API_CODES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "unauthenticated": "unauthorized",
+        "key_missing": "unauthorized",
+        "scope_missing": "forbidden",
+        "malformed_body": "invalid_body",
+        "invalid": "validation_error",
+        "invalid_definition": "validation_error",
+        "body_too_large": "too_large",
+        "illegal_move": "invalid_state",
+        "idempotency_mismatch": "idempotency_key_reused",
+        "too_many": "too_many_runs",
+        "try_later": "unavailable",
+    },
+)
+
+#: What the services say is not found, in the workflow-runs API's words.
+_WORKFLOW_RUNS_API_NOUNS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "Workflow not found": "workflow not found",
+        "Version not found": "workflow version not found",
+        "Run not found": "workflow run not found",
+        "Step not found": "workflow step run not found",
+        "Event not found": "event not found",
+        "Job run not found": "job run not found",
+        "Project not found": "project not found",
+        "Connection not found": "connection not found",
+    },
+)
+
+
+def _workflow_runs_api_message(refused: Refusal) -> str:
+    if isinstance(refused, refusal.MalformedBody):
+        return "invalid request body"
+    return _WORKFLOW_RUNS_API_NOUNS.get(refused.message, refused.message)
+
+
+def _workflow_runs_api_error(problem: Problem) -> Json:
+    error: dict[str, Json] = {
+        "code": _WORKFLOW_RUNS_API_CODES.get(problem.code, problem.code),
+        "message": problem.message,
+    }
+    if problem.details:
+        error["details"] = [_detail(detail) for detail in problem.details]
+    return {"error": error, "request_id": problem.request_id}
+
+
+def _field_and_fault(fault: Detail) -> str:
+    return f"{fault.path or 'the request body'} {fault.message}"
+
+
+#: Dialect B: `/v1`. Its faults are said of the field, as in ``project_id is required``.
+WORKFLOW_RUNS_API = Dialect(
+    name="workflow_runs",
+    statuses=MappingProxyType(
+        {
+            Refusal: 400,
+            refusal.Unauthenticated: 401,
+            refusal.ScopeMissing: 403,
+            refusal.NotFound: 404,
+            refusal.BodyTooLarge: 413,
+            refusal.Conflict: 409,
+            refusal.IllegalMove: 400,
+            refusal.IdempotencyMismatch: 409,
+            refusal.TooMany: 429,
+            refusal.TryLater: 503,
+        },
+    ),
+    error=_workflow_runs_api_error,
+    bundles=WORKFLOW_RUNS_API_BUNDLES,
+    message=_workflow_runs_api_message,
+    wording=Wording(
+        summary=_field_and_fault,
+        faults=MappingProxyType(
+            {
+                "missing": "is required",
+                "extra_forbidden": "is not a known field",
+                "enum": "is invalid",
+                "literal_error": "is invalid",
+                "value_error": "{error}",
+                "model_type": "must be an object",
+                "model_attributes_type": "must be an object",
+                "dict_type": "must be an object",
+                "list_type": "must be a list",
+                "string_type": "must be text",
+                "int_type": "must be a whole number",
+                "int_from_float": "must be a whole number",
+                "float_type": "must be a number",
+                "bool_type": "must be true or false",
+                "string_pattern_mismatch": "must match {pattern}",
+                "string_too_short": "must have at least {min_length} characters",
+                "string_too_long": "must have at most {max_length} characters",
+                "too_short": "must have at least {min_length} items",
+                "too_long": "must have at most {max_length} items",
+                "greater_than": "must be greater than {gt}",
+                "greater_than_equal": "must be at least {ge}",
+                "less_than": "must be less than {lt}",
+                "less_than_equal": "must be at most {le}",
+            },
+        ),
+        twice="is given more than once",
+    ),
+    text=lambda model: model.model_dump_json(by_alias=True, exclude_none=True),
+    empty_body=b"{}",
 )

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar, cast
 
 from pydantic import BaseModel
 
@@ -46,11 +46,24 @@ class Nothing(Enum):
 NOTHING: Final = Nothing.NOTHING
 
 
+class AnyKey(Enum):
+    """In place of a scope: a key in force is enough, whatever it may do."""
+
+    ANY_KEY = "any"
+
+
+ANY_KEY: Final = AnyKey.ANY_KEY
+
+#: What a body is made of: a model, a list of models, JSON, or nothing.
+Content: TypeAlias = "BaseModel | Sequence[BaseModel] | Json | Nothing"
+Body_co = TypeVar("Body_co", bound=Content, covariant=True)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Reply:
+class Reply(Generic[Body_co]):
     """A view's answer where the body alone does not say it."""
 
-    body: BaseModel | Json | Nothing
+    body: Body_co
     #: None for the endpoint's own.
     status: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -76,7 +89,7 @@ class Endpoint:
     view: Callable[..., object]
     dialect: Dialect
     #: What the caller's key must be allowed; None only where it is public.
-    scope: Scope | None
+    scope: Scope | AnyKey | None
     #: The status of success.
     status: int
     body: type[BaseModel] | None = None
@@ -111,7 +124,7 @@ class Api:
         method: str,
         path: str,
         *,
-        scope: Scope | None = None,
+        scope: Scope | AnyKey | None = None,
         public: bool = False,
         status: int = 200,
         body: type[BaseModel] | None = None,
@@ -149,7 +162,8 @@ def answer(endpoint: Endpoint, request: HttpRequest) -> Answer:
     about = {"request_id": request.request_id, "endpoint": f"{endpoint.method} {endpoint.path}"}
     try:
         reply = _reply(endpoint, request)
-        return _answer(reply.status or endpoint.status, reply.body, request, reply.headers)
+        text = _text(reply.body, endpoint.dialect)
+        return _answer(reply.status or endpoint.status, text, request, reply.headers)
     except Refusal as refused:
         return _refusal_answer(endpoint.dialect, refused, request)
     except PASSING as error:
@@ -166,15 +180,18 @@ def _refusal_answer(dialect: Dialect, refused: Refusal, request: HttpRequest) ->
     return _problem_answer(dialect, dialect.problem(refused, request_id=request.request_id), request)
 
 
-def _reply(endpoint: Endpoint, request: HttpRequest) -> Reply:
-    caller = _call(request) if endpoint.scope is None else _caller(endpoint.dialect, endpoint.scope, request)
+def _reply(endpoint: Endpoint, request: HttpRequest) -> Reply[Content]:
+    dialect = endpoint.dialect
+    caller = _call(request) if endpoint.scope is None else _caller(dialect, endpoint.scope, request)
     arguments: dict[str, object] = {**path_ids(request)}
     if endpoint.query is not None:
-        arguments["query"] = bodies.checked(endpoint.query, bodies.single(request.query))
+        query = bodies.single(request.query, wording=dialect.wording)
+        arguments["query"] = bodies.checked(endpoint.query, query, wording=dialect.wording)
     if endpoint.headers is not None:
-        arguments["headers"] = bodies.checked(endpoint.headers, dict(request.headers))
+        arguments["headers"] = bodies.checked(endpoint.headers, dict(request.headers), wording=dialect.wording)
     if endpoint.body is not None:
-        arguments["body"] = bodies.checked(endpoint.body, bodies.read_json(request.body))
+        sent = bodies.read_json(request.body if request.body.strip() else dialect.empty_body)
+        arguments["body"] = bodies.checked(endpoint.body, sent, wording=dialect.wording)
     result = endpoint.view(caller, **arguments)
     return result if isinstance(result, Reply) else Reply(body=result)  # type: ignore[arg-type] # a view returns no else
 
@@ -183,9 +200,9 @@ def _call(request: HttpRequest) -> Call:
     return Call(request_id=request.request_id, now=request.at, base_url=request.base_url)
 
 
-def _caller(dialect: Dialect, scope: Scope, request: HttpRequest) -> Caller:
+def _caller(dialect: Dialect, scope: Scope | AnyKey, request: HttpRequest) -> Caller:
     key = authentication.authenticate(request.headers.get("authorization"), now=request.at)
-    if scope not in key.scopes:
+    if isinstance(scope, Scope) and scope not in key.scopes:
         raise dialect.scope_missing(scope)
     return Caller(
         request_id=request.request_id,
@@ -198,18 +215,22 @@ def _caller(dialect: Dialect, scope: Scope, request: HttpRequest) -> Caller:
 
 
 def _problem_answer(dialect: Dialect, problem: Problem, request: HttpRequest) -> Answer:
-    return _answer(problem.status, dialect.error(problem), request, MappingProxyType({}))
+    return _answer(problem.status, dumps(dialect.error(problem)), request, MappingProxyType({}))
 
 
-def _answer(status: int, body: BaseModel | Json | Nothing, request: HttpRequest, headers: Mapping[str, str]) -> Answer:
+def _answer(status: int, body: str, request: HttpRequest, headers: Mapping[str, str]) -> Answer:
     return Answer(
         status=status,
         headers={"Content-Type": "application/json", "X-Request-Id": request.request_id, **headers},
-        body=_text(body),
+        body=body,
     )
 
 
-def _text(body: BaseModel | Json | Nothing) -> str:
+def _text(body: Content, dialect: Dialect) -> str:
     if isinstance(body, Nothing):
         return ""
-    return body.model_dump_json(by_alias=True) if isinstance(body, BaseModel) else dumps(body)
+    if isinstance(body, BaseModel):
+        return dialect.text(body)
+    if isinstance(body, (list, tuple)) and body and all(isinstance(row, BaseModel) for row in body):
+        return f"[{','.join(dialect.text(row) for row in body)}]"
+    return dumps(cast("Json", body))

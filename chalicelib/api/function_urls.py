@@ -6,8 +6,9 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from chalicelib.api.bodies import AnyJson
 from chalicelib.api.dialects import FUNCTION_URL
-from chalicelib.api.endpoints import METHODS, NOTHING, Api, Reply
+from chalicelib.api.endpoints import METHODS, NOTHING, Api, Nothing, Reply
 from chalicelib.api.requests import Call
+from chalicelib.domain.value import Json
 from chalicelib.services import functions
 
 api = Api(dialect=FUNCTION_URL)
@@ -28,7 +29,7 @@ class FunctionInput(BaseModel):
 
 
 @api.endpoint("POST", "/functions/{token}", public=True, body=FunctionInput)
-def call_function(call: Call, token: str, body: FunctionInput) -> Reply:
+def call_function(call: Call, token: str, body: FunctionInput) -> Reply[Json]:
     """Run a deployed script and answer with what it exports. There is no run record, and nothing is tried again."""
     try:
         answered = functions.call(token, body.value, call.now)
@@ -37,7 +38,7 @@ def call_function(call: Call, token: str, body: FunctionInput) -> Reply:
     return Reply(body=answered)
 
 
-def leave_function(_call: Call, token: str) -> Reply:
+def leave_function(_call: Call, token: str) -> Reply[Nothing]:
     """Run nothing: other methods than POST get an empty 200, which does not even say whether the function exists."""
     del token
     return Reply(body=NOTHING)

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
+from typing import Final
 from urllib.parse import unquote
 
 from chalicelib.domain.access import Actor, Scope
+from chalicelib.domain.idempotency import FirstUse
 from chalicelib.domain.refusal import NotFound
 from chalicelib.services import identifiers
 
-#: What a path parameter names, for the 404 of one that can name nothing.
-_NOUNS: Mapping[str, str] = {
-    "workflow_id": "Workflow",
-    "version_id": "Version",
-    "run_id": "Run",
-    "token": "Function",
-}
+_ID: Final = identifiers.FORM
+_STEP: Final = re.compile(r"[A-Za-z0-9_.-]{1,512}", re.ASCII)
+#: Any text of one line; a rendered template may have put anything into it.
+_EVENT_KEY: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,512}")
+
+#: What a path parameter names and can look like, for the 404 of one that can name nothing.
+PARAMETERS: Final[Mapping[str, tuple[str, re.Pattern[str]]]] = MappingProxyType(
+    {
+        "workflow_id": ("Workflow", _ID),
+        "version_id": ("Version", _ID),
+        "other_version_id": ("Version", _ID),
+        "run_id": ("Run", _ID),
+        "step_ref": ("Step", _STEP),
+        "event_key": ("Event", _EVENT_KEY),
+        "job_run_id": ("Job run", _ID),
+        "token": ("Function", _ID),
+    },
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +69,8 @@ class Caller(Call):
     project_id: str
     actor: Actor
     scopes: frozenset[Scope]
+    #: If the request carries an idempotency key, where its API remembers such: what the request creates has ids of it.
+    once: FirstUse | None = None
 
 
 def path_ids(request: HttpRequest) -> dict[str, str]:
@@ -61,12 +78,14 @@ def path_ids(request: HttpRequest) -> dict[str, str]:
 
     API Gateway and Chalice's local server both hand them over as they were sent: a slash in one is still ``%2F``.
     """
-    return {name: _decoded(text, _NOUNS[name]) for name, text in request.path_parameters.items()}
+    return {name: _decoded(text, *PARAMETERS[name]) for name, text in request.path_parameters.items()}
 
 
-def _decoded(text: str, noun: str) -> str:
+def _decoded(text: str, noun: str, form: re.Pattern[str]) -> str:
     try:
         decoded = unquote(text, errors="strict")
     except UnicodeDecodeError:
         raise NotFound(f"{noun} not found") from None
-    return identifiers.known_form(decoded, noun)
+    if not form.fullmatch(decoded):
+        raise NotFound(f"{noun} not found")
+    return decoded

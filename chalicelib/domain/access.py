@@ -36,6 +36,20 @@ TRIGGER_API_BUNDLES: Mapping[str, frozenset[Scope]] = MappingProxyType(
     },
 )
 
+#: The words of the workflow-runs API. Its ``workflows:read`` and ``workflows:write`` are spelled like a fine scope and
+#: stand for more.
+WORKFLOW_RUNS_API_BUNDLES: Mapping[str, frozenset[Scope]] = MappingProxyType(
+    {
+        "workflows:read": frozenset({Scope.WORKFLOWS_READ, Scope.RUNS_READ}),
+        "workflows:write": frozenset(
+            {Scope.WORKFLOWS_WRITE, Scope.RUNS_CONTROL, Scope.RUNS_REPAIR, Scope.RUNS_APPROVE}
+        ),
+        "workflows:trigger": frozenset({Scope.RUNS_TRIGGER}),
+    },
+)
+
+_WORDS: Mapping[str, frozenset[Scope]] = MappingProxyType({**TRIGGER_API_BUNDLES, **WORKFLOW_RUNS_API_BUNDLES})
+
 
 def word_for(scope: Scope, bundles: Mapping[str, frozenset[Scope]]) -> str:
     """Return the word that a dialect has for a fine scope, or the fine scope itself where it has none."""
@@ -43,10 +57,14 @@ def word_for(scope: Scope, bundles: Mapping[str, frozenset[Scope]]) -> str:
 
 
 def scopes_of(words: Iterable[str]) -> frozenset[Scope]:
-    """Return the fine scopes that words, fine or a bundle's name, stand for; an unknown word is a ``ValueError``."""
+    """Return the fine scopes that words stand for; an unknown word is a ``ValueError``.
+
+    A member of ``Scope`` is that one scope. A plain text is a bundle of either API if one is called so, and only else a
+    fine scope: ``"workflows:read"`` is the workflow-runs API's bundle, ``Scope.WORKFLOWS_READ`` the fine scope.
+    """
     found: set[Scope] = set()
     for word in words:
-        found |= TRIGGER_API_BUNDLES.get(word) or {Scope(word)}
+        found |= {word} if isinstance(word, Scope) else _WORDS.get(word) or {Scope(word)}
     return frozenset(found)
 
 

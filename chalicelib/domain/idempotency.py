@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
+
+#: The name space of derived ids.
+_IDS: Final = uuid.UUID("6c1f3b0e-8d43-5f0a-9a55-1f1f5d4c1b6e")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,3 +39,24 @@ class Once:
     key: str
     #: Of the request, so that another with the same key is refused.
     request_digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstUse:
+    """When a key was first used, and for what: what the request creates has ids that follow from it alone.
+
+    So a request that was cut off can be made again, and finds what it had created. A key that is free again after its
+    time begins anew, and leads to other ids.
+    """
+
+    project_id: str
+    #: The kind of request that the key is unique for.
+    scope: str
+    #: The key as its sender wrote it.
+    key: str
+    at: datetime
+
+    def derived_id(self, noun: str) -> str:
+        """Return the id of the ``noun`` that the request creates: a UUID, the same whenever it is made again."""
+        parts = (self.project_id, self.scope, self.key, self.at.isoformat(), noun)
+        return str(uuid.uuid5(_IDS, "\n".join(parts)))

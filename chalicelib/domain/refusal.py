@@ -88,6 +88,12 @@ class TooLarge(Refusal):
     code = "too_large"
 
 
+class BodyTooLarge(TooLarge):
+    """The request's whole body is longer than any may be."""
+
+    code = "body_too_large"
+
+
 class Conflict(Refusal):
     """Somebody else was first, or the object's state forbids it."""
 

@@ -9,12 +9,12 @@ from typing import Final
 from chalicelib.domain.refusal import NotFound
 
 #: Nothing with another form is ever stored, so that what separates the parts of a key cannot be smuggled into one.
-_FORM: Final = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
+FORM: Final = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 
 
 def known_form(text: str, noun: str) -> str:
     """Return the text if it can be an id, else refuse it as the id of no such object."""
-    if not _FORM.fullmatch(text):
+    if not FORM.fullmatch(text):
         raise NotFound(f"{noun} not found")
     return text
 

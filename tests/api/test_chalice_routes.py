@@ -17,8 +17,9 @@ from chalicelib.api import catalog, chalice_routes
 from chalicelib.api.bodies import AnyJson, Body
 from chalicelib.api.catalog import Route
 from chalicelib.api.dialects import TRIGGER_API
-from chalicelib.api.endpoints import NOTHING, Api, Reply
+from chalicelib.api.endpoints import NOTHING, Api, Nothing, Reply
 from chalicelib.api.requests import Call
+from chalicelib.domain.value import Json
 
 
 class Sent(Body):
@@ -29,12 +30,12 @@ api = Api(dialect=TRIGGER_API)
 
 
 @api.endpoint("POST", "/echo/{workflow_id}", public=True, body=Sent, status=201)
-def echo(call: Call, workflow_id: str, body: Sent) -> Reply:
+def echo(call: Call, workflow_id: str, body: Sent) -> Reply[Json]:
     return Reply(body={"id": workflow_id, "value": body.value, "base": call.base_url}, headers={"X-Echo": "1"})
 
 
 @api.endpoint("GET", "/echo/{workflow_id}", public=True)
-def empty(_call: Call, workflow_id: str) -> Reply:
+def empty(_call: Call, workflow_id: str) -> Reply[Nothing]:
     assert workflow_id
     return Reply(body=NOTHING)
 

@@ -14,6 +14,7 @@ from chalicelib.api.requests import Call, Caller
 from chalicelib.domain import refusal
 from chalicelib.domain.access import Scope
 from chalicelib.domain.refusal import Detail, Invalid, Refusal, Unauthenticated
+from chalicelib.domain.value import Json
 from chalicelib.services import authentication
 from tests.api.asking import PROJECT, a_key, a_request, told
 
@@ -60,7 +61,7 @@ def good_key(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_view_is_told_who_calls_and_what_was_sent() -> None:
     seen: list[object] = []
 
-    def view(caller: Caller, *, workflow_id: str, body: Order, query: OrderQuery, headers: OrderHeaders) -> Reply:
+    def view(caller: Caller, *, workflow_id: str, body: Order, query: OrderQuery, headers: OrderHeaders) -> Reply[Json]:
         seen.extend([caller.project_id, caller.actor.name, workflow_id, body.order_id, query.limit, headers.trace])
         return Reply(body={"a": 1}, headers={"X-More": "yes"})
 
@@ -104,6 +105,7 @@ def crash(*_: object, **__: object) -> None:
         (refusal.Invalid, 422),
         (refusal.InvalidDefinition, 400),
         (refusal.TooLarge, 422),
+        (refusal.BodyTooLarge, 422),
         (refusal.Conflict, 409),
         (refusal.IllegalMove, 409),
         (refusal.IdempotencyMismatch, 422),

@@ -65,7 +65,9 @@ class RunsQuery(PageQuery):
     body=TriggerRun,
     headers=TriggerHeaders,
 )
-def trigger_run(caller: Caller, workflow_id: str, body: TriggerRun, headers: TriggerHeaders) -> Reply:
+def trigger_run(
+    caller: Caller, workflow_id: str, body: TriggerRun, headers: TriggerHeaders
+) -> Reply[RunShown | EventSent]:
     """Start a run of a deployed workflow, or send an event to one.
 
     ``params`` that have ``instanceId`` and ``eventType`` are an event for that run, answered 200; they never start one.
@@ -88,7 +90,7 @@ def trigger_run(caller: Caller, workflow_id: str, body: TriggerRun, headers: Tri
     return Reply(body=row(triggered.run))
 
 
-def _send_event(caller: Caller, workflow_id: str, body: TriggerRun, headers: TriggerHeaders) -> Reply:
+def _send_event(caller: Caller, workflow_id: str, body: TriggerRun, headers: TriggerHeaders) -> Reply[EventSent]:
     event = checked(EventParams, body.params, within="params")
     connections.load(caller.project_id, body.connection_id)
     sent = runs.deliver(

@@ -39,7 +39,7 @@ class VersionShown(Shown):
             id=version.id,
             workflow_id=version.workflow_id,
             version=version.number,
-            ir=contents.content_of(version, contents.values_of(project_id)).ir,
+            ir=contents.content_of(version, contents.values_of(project_id)).shown_ir,
             deployed=version.deployed,
             created_by=version.created_by,
             created_at=shown_time(version.created_at),
@@ -54,7 +54,7 @@ class VersionShown(Shown):
     status=201,
     body=SaveVersion,
 )
-def save_version(caller: Caller, workflow_id: str, body: SaveVersion) -> Reply:
+def save_version(caller: Caller, workflow_id: str, body: SaveVersion) -> Reply[VersionShown]:
     """Save a graph as the newest version.
 
     While the newest version is not deployed it is overwritten in place, answered 200; a deployed version never changes.

@@ -1,0 +1,1 @@
+"""Dialect B, under `/v1`: a file for each resource, each with its models and its endpoints."""
