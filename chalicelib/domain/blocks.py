@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Self
 
-from chalicelib.domain.definition import StepSpec
-from chalicelib.domain.step import StepError
+from chalicelib.domain.definition import ON_ERROR, Edge, OnFailure, StepSpec, StepType
+from chalicelib.domain.step import StepError, StepRecord, StepStatus
 from chalicelib.domain.value import Json
 
 
@@ -48,6 +49,8 @@ class Node:
     #: Dependencies that have settled, and whether one of them leads here.
     arrived: int = 0
     alive: bool = False
+    #: Whether one that it cannot run without does not lead here.
+    barred: bool = False
     settled: bool = False
 
 
@@ -80,6 +83,13 @@ class Failure:
     at: datetime
     key: str
 
+    @classmethod
+    def of(cls, record: StepRecord) -> Self:
+        """Return the failure that a failed step's record tells of; each has an error and an end."""
+        assert record.error is not None  # noqa: S101 - as just said
+        assert record.finished_at is not None  # noqa: S101 - as just said
+        return cls(error=record.error, at=record.finished_at, key=record.key)
+
     def before(self, other: Failure | None) -> bool:
         """Whether this failure counts rather than the other."""
         return other is None or (self.at, self.key) < (other.at, other.key)
@@ -92,3 +102,14 @@ class Conclusion:
     output: Json = None
     failure: StepError | None = None
     branch: str | None = None
+
+
+def taken(edge: Edge, spec: StepSpec, record: StepRecord, *, handled: bool) -> bool:
+    """Whether an edge of a step that has settled leads on; ``handled`` says that its failure has an error edge."""
+    if record.status is StepStatus.FAILED:
+        return edge.label == ON_ERROR if handled else spec.on_failure is OnFailure.CONTINUE
+    if edge.label == ON_ERROR or record.status is StepStatus.CANCELED:
+        return False
+    # A branch that a person skipped took none of its ways: a skipped step satisfies its dependents, so all of them go
+    # on.
+    return spec.type is not StepType.BRANCH or record.status is StepStatus.SKIPPED or edge.label == record.branch

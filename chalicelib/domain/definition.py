@@ -154,6 +154,28 @@ class Definition:
                 found.setdefault(container_of(block), []).append(block)
         return MappingProxyType({ref: tuple(blocks) for ref, blocks in found.items()})
 
+    def top_of(self, ref: str) -> str:
+        """Return the step of the root block that a step is, or stands in."""
+        while self.steps[ref].block != ROOT:
+            ref = container_of(self.steps[ref].block)
+        return ref
+
+    def descendants(self, ref: str) -> frozenset[str]:
+        """Return all steps that come after a step, in its block."""
+        found: set[str] = set()
+        left = [ref]
+        while left:
+            for edge in self.outgoing[left.pop()]:
+                if edge.target not in found:
+                    found.add(edge.target)
+                    left.append(edge.target)
+        return frozenset(found)
+
+    @cached_property
+    def has_bounds(self) -> bool:
+        """Whether some of its steps must not run beside each other."""
+        return any(spec.concurrency_key or spec.resource_class for spec in self.steps.values())
+
     def loops_around(self, ref: str) -> tuple[str, ...]:
         """Return the loops that a step stands in, outermost first."""
         return self._loops[ref]

@@ -16,39 +16,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from itertools import islice
+from datetime import datetime
 
-from chalicelib.domain import containers, waits
+from chalicelib.domain import containers, starting, waits
 from chalicelib.domain.definition import Definition
 from chalicelib.domain.outcome import Completed, Failed, Outcome, Waiting
 from chalicelib.domain.progress import Progress
-from chalicelib.domain.retry import retry_after
+from chalicelib.domain.recording import carried, failed, recorded, revision, transformed
 from chalicelib.domain.run import RunStatus
 from chalicelib.domain.scope import RunFacts
-from chalicelib.domain.step import Claim, Event, StepError, StepRecord, StepStatus
-from chalicelib.domain.value import Json, Resolve
+from chalicelib.domain.starting import Driver, Limits, Started
+from chalicelib.domain.step import Claim, Event, StepError, StepRecord, StepStatus, WaitKind
+from chalicelib.domain.value import Json, Resolve, resolved
 
 #: A step whose attempts are lost this often in a row fails: it ends the Lambda that runs it.
 MOST_LOSSES = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Driver:
-    """On whose behalf attempts are claimed."""
-
-    owner: str
-    #: Past it the driver cannot be alive, and its attempts are lost.
-    deadline: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What bounds a run."""
-
-    #: Steps running at once; 0 is unlimited.
-    parallel: int = 0
-    expires_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,9 +90,10 @@ def advance(
     limits = limits or Limits()
     if status.ended:
         return Decision()
+    held = limits.hold_until is not None and now < limits.hold_until
     # Events go before times: one that came in time ends the wait that it would have ended had it been seen at once.
     records = _followed(progress, now)
-    for key in progress.due_by(now):
+    for key in progress.timers.due_by(now):
         record = _due(progress, key, now)
         if record is not None and progress.record(record):
             records.append(record)
@@ -120,12 +103,16 @@ def advance(
         finish = _finish(progress, now, limits)
         if finish is not None:
             return Decision(records=tuple(records), finish=finish)
-        claimed = _claim(progress, now, driver, limits) if driver and status is not RunStatus.PAUSED else []
-        claims.update((claim.key, claim) for claim in claimed)
-        if not progress.conclusions:
+        started = Started()
+        if driver and status is not RunStatus.PAUSED and not held:
+            started = starting.start(progress, now, driver, limits)
+        claims.update((claim.key, claim) for claim in started.claims)
+        records.extend(started.records)
+        if not progress.conclusions and not started.records:
             break
     under_way = tuple(claim for claim in claims.values() if claim.key in progress.claimed or claim.key in progress.open)
-    return Decision(records=tuple(records), claims=under_way, wake_at=_earliest(progress.next_due(), limits.expires_at))
+    wake_at = _earliest(progress.timers.next_due(), limits.expires_at, limits.hold_until if held else None)
+    return Decision(records=tuple(records), claims=under_way, wake_at=wake_at)
 
 
 def recover(progress: Progress, *, owner: str, under_way: frozenset[str]) -> None:
@@ -143,12 +130,14 @@ def conclude(progress: Progress, key: str, outcome: Outcome, *, now: datetime) -
     claim = progress.claimed[key]
     match outcome:
         case Completed():
-            return _record(progress, claim, StepStatus.COMPLETED, now, output=outcome.output, branch=outcome.branch)
+            return recorded(progress, claim, StepStatus.COMPLETED, now, output=outcome.output, branch=outcome.branch)
         case Waiting():
-            waiting = _record(progress, claim, StepStatus.WAITING, now, wait=outcome.wait)
+            # Work that is handed to a worker outside counts as running.
+            status = StepStatus.RUNNING if outcome.wait.kind is WaitKind.JOB else StepStatus.WAITING
+            waiting = recorded(progress, claim, status, now, wait=outcome.wait)
             return _ended_wait(progress, waiting, now) or waiting
         case Failed():
-            return _failed(progress, claim, outcome, now)
+            return failed(progress, claim, outcome, now)
 
 
 def _due(progress: Progress, key: str, now: datetime) -> StepRecord | None:
@@ -163,7 +152,7 @@ def _due(progress: Progress, key: str, now: datetime) -> StepRecord | None:
         progress.lose(key)
         return None
     error = StepError(code="lost", message=f"the step ended its Lambda {MOST_LOSSES} times in a row", step=key)
-    return _record(progress, claim, StepStatus.FAILED, now, error=error)
+    return recorded(progress, claim, StepStatus.FAILED, now, error=error)
 
 
 def _followed(progress: Progress, now: datetime) -> list[StepRecord]:
@@ -186,7 +175,7 @@ def _followed(progress: Progress, now: datetime) -> list[StepRecord]:
                 continue
             claim = progress.claims[key]
             status = StepStatus.FAILED if conclusion.failure else StepStatus.COMPLETED
-            record = _record(
+            record = recorded(
                 progress,
                 claim,
                 status,
@@ -201,49 +190,26 @@ def _followed(progress: Progress, now: datetime) -> list[StepRecord]:
     return followed
 
 
-def _claim(progress: Progress, now: datetime, driver: Driver, limits: Limits) -> list[Claim]:
-    """Claim what may start, within the limit; a container holds no place, and opening one may make more ready."""
-    claimed: list[Claim] = []
-
-    def claim(key: str, driver: Driver | None) -> None:
-        claimed.append(_next_claim(progress, key, now, driver))
-        progress.claim(claimed[-1])
-
-    while progress.ready_containers:
-        claim(next(iter(progress.ready_containers)), None)
-    places = max(0, limits.parallel - len(progress.claimed)) if limits.parallel else None
-    for key in list(islice(progress.ready, places)):
-        claim(key, driver)
-    return claimed
-
-
-def _next_claim(progress: Progress, key: str, now: datetime, driver: Driver | None) -> Claim:
-    last, record = progress.claims.get(key), progress.records.get(key)
-    lost = last is not None and (
-        record is None or (record.generation, record.attempt) < (last.generation, last.attempt)
-    )
-    before = last if lost else record
-    return Claim(
-        key=key,
-        attempt=before.attempt + 1 if before else 1,
-        at=now,
-        owner=driver.owner if driver else "",
-        deadline=driver.deadline if driver else None,
-        generation=before.generation if before else 1,
-        failures=before.failures if before else 0,
-        losses=before.losses + 1 if before and lost else 0,
-    )
-
-
 def _finish(progress: Progress, now: datetime, limits: Limits) -> Finish | None:
     if progress.failure is not None:
         error = progress.failure.error
         return Finish(status=RunStatus.FAILED, error=error)
     if progress.done:
-        return Finish(status=RunStatus.COMPLETED, output=progress.answer_of(progress.root, by_name=True))
+        return Finish(status=RunStatus.COMPLETED, output=_answer(progress))
     if limits.expires_at is not None and limits.expires_at <= now:
         return Finish(status=RunStatus.TIMED_OUT, error=StepError(code="timeout", message="workflow timed out"))
     return None
+
+
+def _answer(progress: Progress) -> Json:
+    """Return what the run answers; a sub-workflow made of steps answers with the output of each."""
+    if not progress.definition.answers_by_step or progress.run.triggered_by != "workflow":
+        return progress.answer_of(progress.root, by_name=True)
+    return {
+        ref: resolved(record.output, progress.resolve)
+        for ref in progress.definition.steps
+        if (record := progress.records.get(ref)) is not None and record.status is StepStatus.COMPLETED
+    }
 
 
 def _ended_wait(progress: Progress, waiting: StepRecord, now: datetime) -> StepRecord | None:
@@ -251,8 +217,14 @@ def _ended_wait(progress: Progress, waiting: StepRecord, now: datetime) -> StepR
     ended = waits.over(progress, waiting, now=now)
     if ended is None:
         return None
+    if ended.status is StepStatus.COMPLETED:
+        match transformed(progress, ended.key, Completed(output=ended.output)):
+            case Completed(output=output):
+                ended = replace(ended, output=output)
+            case Failed(error=error):
+                ended = replace(ended, status=StepStatus.FAILED, output=None, error=error)
     if ended.status is not StepStatus.FAILED or ended.error is None:
-        return replace(ended, revision=_revision(progress, ended.key), claims=_carried(progress, ended.key))
+        return replace(ended, revision=revision(progress, ended.key), claims=carried(progress, ended.key))
     claim = Claim(
         key=ended.key,
         attempt=ended.attempt,
@@ -260,53 +232,8 @@ def _ended_wait(progress: Progress, waiting: StepRecord, now: datetime) -> StepR
         generation=ended.generation,
         failures=ended.failures,
     )
-    record = _failed(progress, claim, Failed(error=ended.error, retryable=waits.retryable(ended)), now)
+    record = failed(progress, claim, Failed(error=ended.error, retryable=waits.retryable(ended)), now)
     return replace(record, event_id=ended.event_id, wait=ended.wait)
-
-
-def _failed(progress: Progress, claim: Claim, outcome: Failed, now: datetime) -> StepRecord:
-    """Return the record of a failed attempt: pending until the next one where the step's policy grants one."""
-    spec, failures = progress.node(claim.key).spec, claim.failures + 1
-    error = outcome.error if outcome.error.step else replace(outcome.error, step=claim.key)
-    pause: timedelta | None = None
-    if outcome.retryable:
-        seed = f"{progress.run.id}/{claim.key}/{claim.generation}/{claim.attempt}"
-        pause = retry_after(spec.retry, failures=failures, seed=seed, asked=outcome.retry_after)
-    if pause is None:
-        return _record(progress, claim, StepStatus.FAILED, now, error=error, failures=failures)
-    return _record(progress, claim, StepStatus.PENDING, now, error=error, failures=failures, retry_at=now + pause)
-
-
-def _record(
-    progress: Progress,
-    claim: Claim,
-    status: StepStatus,
-    now: datetime,
-    **parts: object,
-) -> StepRecord:
-    known = {"failures": claim.failures, **parts}
-    return StepRecord(
-        key=claim.key,
-        status=status,
-        attempt=claim.attempt,
-        started_at=claim.at,
-        finished_at=now if status.ended else None,
-        generation=claim.generation,
-        revision=_revision(progress, claim.key),
-        claims=_carried(progress, claim.key),
-        **known,  # type: ignore[arg-type]  # named parts of the record
-    )
-
-
-def _revision(progress: Progress, key: str) -> int:
-    before = progress.records.get(key)
-    return before.revision + 1 if before else 1
-
-
-def _carried(progress: Progress, key: str) -> dict[str, Claim]:
-    """Return the claims that lie in the record which is about to be written over, and that are needed still."""
-    before = progress.records.get(key)
-    return {held: claim for held, claim in before.claims.items() if progress.is_needed(claim)} if before else {}
 
 
 def _earliest(*times: datetime | None) -> datetime | None:

@@ -14,16 +14,21 @@ reads a clock or writes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from heapq import heappop, heappush
+from typing import Any, Final
 
 from chalicelib.domain import containers
-from chalicelib.domain.blocks import Block, Conclusion, Container, Failure, Node
-from chalicelib.domain.definition import CONTAINERS, ON_ERROR, ROOT, Definition, Edge, OnFailure, StepSpec, StepType
+from chalicelib.domain.blocks import Block, Conclusion, Container, Failure, Node, taken
+from chalicelib.domain.definition import CONTAINERS, ON_ERROR, ROOT, Definition, Edge, OnFailure, StepType
+from chalicelib.domain.resets import renewed, taken_events
 from chalicelib.domain.scope import RunFacts, Scope
 from chalicelib.domain.step import Claim, Event, StepRecord, StepStatus
+from chalicelib.domain.timers import Timers
 from chalicelib.domain.value import Json, Resolve, resolved
+
+#: Where a step with a wait on record waits still; it is running while a worker outside has the work.
+_WAITS: Final = frozenset({StepStatus.WAITING, StepStatus.RUNNING})
 
 
 class Progress:
@@ -42,8 +47,9 @@ class Progress:
         self.ready_containers: dict[str, Node] = {}
         #: Steps under way.
         self.claimed: dict[str, Claim] = {}
-        #: Steps that wait, and steps between two attempts.
+        #: Steps that wait, those of them that a worker outside is at, and steps between two attempts.
         self.waiting: dict[str, StepRecord] = {}
+        self.at_work: dict[str, StepRecord] = {}
         self.retrying: dict[str, StepRecord] = {}
         #: Containers that have been opened, and those of them that have come to something not yet recorded.
         self.open: dict[str, Container] = {}
@@ -54,7 +60,8 @@ class Progress:
         self.done = False
         self.failure: Failure | None = None
 
-        self._timers: list[tuple[datetime, str]] = []
+        #: Steps whose deadline, wait or pause is over by itself.
+        self.timers = Timers(self._time_of)
         self._nodes: dict[str, Node] = {}
         self._to_activate: deque[Node] = deque()
         #: What ends a block before it is through: when, at which step, how, and which block.
@@ -74,14 +81,14 @@ class Progress:
     ) -> Progress:
         """Return the progress that a run's records tell of; ``claims`` are those held by the run itself."""
         progress = cls(definition, run, resolve=resolve)
-        for record in records:
-            progress.records[record.key] = record
-        for held in (claims or {}, *(record.claims for record in progress.records.values())):
+        stored = {record.key: record for record in records}
+        for held in (claims or {}, *(record.claims for record in stored.values())):
             for claim in held.values():
                 progress._keep_claim(claim)
-        taken = {record.event_id for record in progress.records.values() if record.event_id}
+        progress.records = renewed(definition, run.resets, stored, progress.claims) if run.resets else stored
+        known = taken_events(stored.values())
         for event in sorted(events, key=lambda event: event.id):
-            if event.id not in taken:
+            if event.id not in known:
                 progress.events.setdefault(event.type, deque()).append(event)
         progress.start_block(progress.root)
         progress.settle_all()
@@ -117,7 +124,7 @@ class Progress:
         """Take in that attempts just claimed are made out to another owner."""
         for claim in claims:
             self.claims[claim.key] = self.claimed[claim.key] = claim
-            self._set_timer(claim.key)
+            self.timers.set(claim.key)
 
     def lose(self, key: str) -> None:
         """Make ready again a step whose attempt is lost.
@@ -155,18 +162,14 @@ class Progress:
         """Return a step instance whose block is running; ``KeyError`` otherwise."""
         return self._nodes[key]
 
-    def due_by(self, now: datetime) -> Iterator[str]:
-        """Take out and yield the steps whose deadline, wait or pause is over; each is yielded once."""
-        while self._timers and self._timers[0][0] <= now:
-            at, key = heappop(self._timers)
-            if self._time_of(key) == at:
-                yield key
-
-    def next_due(self) -> datetime | None:
-        """Return the nearest time at which something is over by itself."""
-        while self._timers and self._time_of(self._timers[0][1]) != self._timers[0][0]:
-            heappop(self._timers)
-        return self._timers[0][0] if self._timers else None
+    def status_of(self, key: str) -> StepStatus:
+        """Return where a step stands while the run goes on; one that nothing can lead to any more counts as skipped."""
+        if key in self.claimed or key in self.open:
+            return StepStatus.RUNNING
+        record, node = self.records.get(key), self._nodes.get(key)
+        if record is not None:
+            return record.status
+        return StepStatus.SKIPPED if node is not None and node.settled else StepStatus.PENDING
 
     def counts(self, key: str) -> bool:
         """Whether a result for this step would still be taken in."""
@@ -209,7 +212,7 @@ class Progress:
         for ref in self.definition.blocks[block.name]:
             node = Node(key=block.prefix + ref, spec=self.definition.steps[ref], block=block)
             self._nodes[node.key] = node
-            if not self.definition.incoming[ref]:
+            if not self.definition.incoming[ref] or self._is_forced(node.key):
                 self._to_activate.append(node)
 
     def close(self, block: Block) -> None:
@@ -248,13 +251,15 @@ class Progress:
             self._open(node)
         elif claim is not None:
             self.claimed[key] = claim
-            self._set_timer(key)
-        elif record is not None and record.status is StepStatus.WAITING:
+            self.timers.set(key)
+        elif record is not None and record.wait is not None and record.status in _WAITS:
             self.waiting[key] = record
-            self._set_timer(key)
+            if record.status is StepStatus.RUNNING:
+                self.at_work[key] = record
+            self.timers.set(key)
         elif record is not None and record.retry_at is not None:
             self.retrying[key] = record
-            self._set_timer(key)
+            self.timers.set(key)
         else:
             self.ready[key] = node
             if node.spec.type in CONTAINERS:
@@ -273,28 +278,30 @@ class Progress:
         edges = self.definition.outgoing[node.spec.ref]
         handled = any(edge.label == ON_ERROR for edge in edges)
         if record.status is StepStatus.FAILED and not handled:
-            failure = _failure(record)
+            failure = Failure.of(record)
             if node.spec.on_failure is not OnFailure.CONTINUE and failure.before(node.block.failure):
                 node.block.failure = failure
             if node.spec.on_failure is OnFailure.FAIL_WORKFLOW:
                 node.settled = True
                 self._end_failed(node.block)
                 return
-        self._pass_on(node, {edge for edge in edges if _taken(edge, node.spec, record, handled=handled)})
+        self._pass_on(node, {edge for edge in edges if taken(edge, node.spec, record, handled=handled)})
 
-    def _pass_on(self, node: Node, taken: set[Edge]) -> None:
+    def _pass_on(self, node: Node, ways: set[Edge]) -> None:
         """Decide the edges that leave a settled step, and those that leave the steps which thereby will not run."""
-        dead: deque[tuple[Node, set[Edge]]] = deque([(node, taken)])
+        dead: deque[tuple[Node, set[Edge]]] = deque([(node, ways)])
         while dead:
-            node, taken = dead.popleft()
+            node, ways = dead.popleft()
             node.settled = True
             for edge in self.definition.outgoing[node.spec.ref]:
                 target = self._nodes[node.block.prefix + edge.target]
                 target.arrived += 1
-                target.alive = target.alive or edge in taken
-                if target.arrived < len(self.definition.incoming[edge.target]):
+                target.alive = target.alive or edge in ways
+                target.barred = target.barred or (edge.required and edge not in ways)
+                if target.arrived < len(self.definition.incoming[edge.target]) or self._is_forced(target.key):
+                    # What a person has decided counts from the start, whatever leads to it.
                     continue
-                if target.alive:
+                if target.alive and not target.barred:
                     self._to_activate.append(target)
                 else:
                     dead.append((target, set()))
@@ -352,11 +359,6 @@ class Progress:
         wait = self.waiting[key].wait if key in self.waiting else None
         return wait.until if wait else None
 
-    def _set_timer(self, key: str) -> None:
-        at = self._time_of(key)
-        if at is not None:
-            heappush(self._timers, (at, key))
-
     def _keep_claim(self, claim: Claim) -> None:
         known = self.claims.get(claim.key)
         if known is None or (known.generation, known.attempt) < (claim.generation, claim.attempt):
@@ -371,8 +373,13 @@ class Progress:
         return claim
 
     def _forget(self, key: str) -> None:
-        for held in (self.ready, self.ready_containers, self.claimed, self.waiting, self.retrying):
+        held: dict[str, Any]
+        for held in (self.ready, self.ready_containers, self.claimed, self.waiting, self.at_work, self.retrying):
             held.pop(key, None)
+
+    def _is_forced(self, key: str) -> bool:
+        record = self.records.get(key)
+        return record is not None and record.forced
 
     def _take(self, event_id: str) -> None:
         for queue in self.events.values():
@@ -380,21 +387,3 @@ class Progress:
                 if event.id == event_id:
                     queue.remove(event)
                     return
-
-
-def _failure(record: StepRecord) -> Failure:
-    """Return the failure that a failed step's record tells of; each has an error and an end."""
-    assert record.error is not None  # noqa: S101
-    assert record.finished_at is not None  # noqa: S101
-    return Failure(error=record.error, at=record.finished_at, key=record.key)
-
-
-def _taken(edge: Edge, spec: StepSpec, record: StepRecord, *, handled: bool) -> bool:
-    """Whether an edge of a step that has settled leads on; ``handled`` says that its failure has an error edge."""
-    if record.status is StepStatus.FAILED:
-        return edge.label == ON_ERROR if handled else spec.on_failure is OnFailure.CONTINUE
-    if edge.label == ON_ERROR or record.status is StepStatus.CANCELED:
-        return False
-    # A branch that a person skipped took none of its ways: a skipped step satisfies its dependents, so all of them go
-    # on.
-    return spec.type is not StepType.BRANCH or record.status is StepStatus.SKIPPED or edge.label == record.branch

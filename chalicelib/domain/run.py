@@ -9,7 +9,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from chalicelib.domain.refusal import IllegalMove
-from chalicelib.domain.step import Claim, StepError, WaitKind
+from chalicelib.domain.step import Claim, Reset, StepError, WaitKind
 from chalicelib.domain.value import Value
 
 
@@ -91,26 +91,6 @@ class Lease:
     owner: str
     #: That invocation's deadline; past it the driver cannot be alive.
     expires_at: datetime
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reset:
-    """That a person had steps of a run begin anew.
-
-    It is kept with the run, and what it makes of the steps' records follows from it, however many they are: what was
-    recorded in an earlier generation counts as an earlier attempt.
-    """
-
-    #: What is recorded of the steps from now on; the first reset begins the second generation.
-    generation: int
-    #: The step, by ref.
-    step: str
-    #: Whether everything that comes after the step begins anew too, or only what had not run because of it.
-    subtree: bool
-    #: Whether the run had ended: what was under way then begins anew, wherever it stands.
-    reopened: bool
-    #: Whether the step is to run although nothing leads to it.
-    forced: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

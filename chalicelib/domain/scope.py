@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from chalicelib.domain.blocks import Block
 from chalicelib.domain.definition import ON_ERROR, Definition, StepType
 from chalicelib.domain.lazy import LazyMapping
-from chalicelib.domain.step import StepRecord
+from chalicelib.domain.step import Reset, StepRecord
 from chalicelib.domain.value import Json, Resolve, Value, resolved
 
 #: Names that always mean the same; a step's ref or a loop's variable cannot take them.
@@ -20,7 +20,7 @@ BUILT_IN = frozenset({"event", "payload", "steps", "run", "error"})
 
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
-    """What of a run its steps may see."""
+    """What of a run its steps may see, and what people have decided about them."""
 
     id: str
     workflow_id: str
@@ -28,6 +28,15 @@ class RunFacts:
     payload: Value
     created_at: str
     triggered_by: str = "api"
+    #: Steps, by ref, that are to be skipped.
+    disabled: tuple[str, ...] = ()
+    #: What people had begin anew, the oldest first.
+    resets: tuple[Reset, ...] = ()
+
+    @property
+    def generation(self) -> int:
+        """The generation of what is recorded from now on."""
+        return 1 + len(self.resets)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +81,10 @@ class Scope:
             "error": lambda: record.error.as_json() if record.error else None,
         }
         return LazyMapping(shown, lambda name: shown[name]())
+
+    def with_output(self, output: Json) -> WithOutput:
+        """Return these names, and the step's own ``output``."""
+        return WithOutput(scope=self, output=output)
 
     def _run(self) -> Json:
         facts = self.run
@@ -124,6 +137,18 @@ class Scope:
                 return block.names["error"]
             block = block.outer
         return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithOutput:
+    """What an ``output_transform`` sees: the names of its step, and ``output``."""
+
+    scope: Scope
+    output: Json
+
+    def get(self, name: str) -> Json:
+        """Return what ``name`` means here."""
+        return self.output if name == "output" else self.scope.get(name)
 
 
 def _with_body(output: Json) -> Json:

@@ -193,6 +193,26 @@ class StepRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Reset:
+    """That a person had steps of a run begin anew.
+
+    It is kept with the run, and what it makes of the steps' records follows from it, however many they are: what was
+    recorded in an earlier generation counts as an earlier attempt.
+    """
+
+    #: What is recorded of the steps from now on; the first reset begins the second generation.
+    generation: int
+    #: The step, by ref.
+    step: str
+    #: Whether everything that comes after the step begins anew too, or only what had not run because of it.
+    subtree: bool
+    #: Whether the run had ended: what was under way then begins anew, wherever it stands.
+    reopened: bool
+    #: Whether the step is to run although nothing leads to it.
+    forced: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class Event:
     """Something sent to a run, kept until a wait takes it."""
 
@@ -205,3 +225,8 @@ class Event:
     received_at: datetime
     #: Why what it reports the end of did not end well; a child run's or a job's.
     failure: StepError | None = None
+
+
+def step_run_id(run_id: str, key: str) -> str:
+    """Return the id by which a step of a run is known outside."""
+    return f"{run_id}:{key}"

@@ -7,13 +7,16 @@ for each iteration that has begun; of a loop that has not gone round, once, unde
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from chalicelib.domain.definition import ROOT, Definition, StepType, container_of
+from chalicelib.domain.blocks import taken
+from chalicelib.domain.definition import ON_ERROR, ROOT, Definition, Edge, StepType, container_of
 from chalicelib.domain.progress import Progress
+from chalicelib.domain.resets import past, ref_of
 from chalicelib.domain.run import Run, RunStatus
-from chalicelib.domain.step import Claim, StepError, StepRecord, StepStatus, Wait
+from chalicelib.domain.step import Claim, PastAttempt, StepError, StepRecord, StepStatus, Wait
+from chalicelib.domain.value import Value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,8 @@ class Entry:
     status: StepStatus
     #: The newest attempt; 0 where there was none.
     attempt: int = 0
+    #: A person's retry or replay began a new one.
+    generation: int = 1
     #: When that attempt started.
     started_at: datetime | None = None
     #: None while it goes on, and where it never started or was cut short.
@@ -40,6 +45,17 @@ class Entry:
     wait: Wait | None = None
     #: The way taken: a branch's label, a race's winning arm.
     branch: str | None = None
+    output: Value = None
+    #: Earlier attempts, the oldest first.
+    attempts: tuple[PastAttempt, ...] = ()
+    #: The steps that it comes after, and how many of them lead on.
+    required: int = 0
+    met: int = 0
+
+    @property
+    def attempt_at_hand(self) -> int:
+        """The attempt that its status is about: for a step that is pending the next one, the first is 1."""
+        return self.attempt + 1 if self.status is StepStatus.PENDING else max(1, self.attempt)
 
     @property
     def duration(self) -> timedelta | None:
@@ -50,6 +66,14 @@ class Entry:
     def waited(self) -> timedelta | None:
         """How long it waited, at no cost; a step that waits does nothing else."""
         return self.duration if self.wait else None
+
+
+def entry(run: Run, progress: Progress, key: str) -> Entry | None:
+    """Return what became of one step instance; None where the run has none of that key."""
+    ref = ref_of(key)
+    if ref not in progress.definition.steps or (key, ref) not in _keys(progress, ref):
+        return None
+    return _entry(run, progress, key, ref)
 
 
 def timeline(run: Run, progress: Progress) -> tuple[Entry, ...]:
@@ -64,10 +88,10 @@ def timeline(run: Run, progress: Progress) -> tuple[Entry, ...]:
     return (*(entries[at] for _, at in started), *(entry for entry in entries if entry.started_at is None))
 
 
-def _keys(progress: Progress) -> Iterator[tuple[str, str]]:
-    """Yield the key and ref of each step instance."""
+def _keys(progress: Progress, *refs: str) -> Iterator[tuple[str, str]]:
+    """Yield the key and ref of each step instance, of all steps or of those named."""
     definition, prefixes = progress.definition, _prefixes(progress)
-    for ref in definition.steps:
+    for ref in refs or definition.steps:
         around = definition.loops_around(ref)
         for prefix in prefixes.get(around[-1], [""]) if around else [""]:
             yield prefix + ref, ref
@@ -90,25 +114,53 @@ def _prefixes(progress: Progress) -> dict[str, set[str]]:
 
 def _entry(run: Run, progress: Progress, key: str, ref: str) -> Entry:
     spec, record, claim = progress.definition.steps[ref], progress.records.get(key), progress.claims.get(key)
-    if claim is not None and not _is_behind(record, claim):
-        status = _under_way(run, progress, key)
-        return Entry(key=key, name=spec.name, type=spec.type, status=status, attempt=claim.attempt, started_at=claim.at)
-    if record is None:
-        status = _never_started(run, progress, key, ref)
-        return Entry(key=key, name=spec.name, type=spec.type, status=status)
-    return Entry(
+    edges = progress.definition.incoming[ref]
+    known = Entry(
         key=key,
         name=spec.name,
         type=spec.type,
-        status=_recorded(run, progress, record),
+        status=StepStatus.PENDING,
+        attempts=record.attempts if record else (),
+        required=len(edges),
+        met=sum(_is_met(progress, key.removesuffix(ref), edge) for edge in edges),
+    )
+    if claim is not None and not _is_behind(record, claim):
+        status = _under_way(run, progress, key)
+        # What the record tells of, if there is one, was an attempt before this.
+        attempts = past(record) if record else ()
+        return replace(
+            known,
+            status=status,
+            attempt=claim.attempt,
+            generation=claim.generation,
+            started_at=claim.at,
+            attempts=attempts,
+        )
+    if record is None:
+        return replace(known, status=_never_started(run, progress, key, ref), generation=progress.run.generation)
+    status = _recorded(run, progress, record)
+    return replace(
+        known,
+        status=status,
         attempt=record.attempt,
+        generation=record.generation,
         started_at=record.started_at,
-        finished_at=record.finished_at,
+        finished_at=record.finished_at if record.status.ended else None,
         error=record.error,
         retry_at=record.retry_at,
         wait=record.wait,
         branch=record.branch,
+        output=record.output,
     )
+
+
+def _is_met(progress: Progress, prefix: str, edge: Edge) -> bool:
+    """Whether the step at the beginning of an edge has settled so that the edge is taken."""
+    record, spec = progress.records.get(prefix + edge.source), progress.definition.steps[edge.source]
+    if record is None or not record.status.ended:
+        return False
+    handled = any(one.label == ON_ERROR for one in progress.definition.outgoing[edge.source])
+    return taken(edge, spec, record, handled=handled)
 
 
 def _is_behind(record: StepRecord | None, claim: Claim) -> bool:

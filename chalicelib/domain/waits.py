@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from chalicelib.domain.step import Event, StepError, StepRecord, StepStatus, Wait, WaitKind
 from chalicelib.domain.value import Json, resolved
@@ -19,6 +19,11 @@ _TIMED_OUT: Mapping[WaitKind, str] = {
     WaitKind.CHILD: "sub-workflow timed out",
     WaitKind.JOB: "job timed out",
 }
+
+#: The codes of what people have decided.
+REJECTED: Final = "rejected"
+EVENT_CANCELED: Final = "event_canceled"
+_FINAL: Final = frozenset({REJECTED, EVENT_CANCELED})
 
 
 def approval_event(ref: str) -> str:
@@ -70,7 +75,7 @@ def over(progress: Progress, waiting: StepRecord, *, now: datetime) -> StepRecor
 
 def retryable(ended: StepRecord) -> bool:
     """Whether a wait that failed may be begun again by the step's policy: a person's no is final."""
-    return ended.error is not None and ended.error.code != "rejected"
+    return ended.error is not None and ended.error.code not in _FINAL
 
 
 def valid_decision(payload: Json) -> bool:
@@ -98,7 +103,7 @@ def _decided(waiting: StepRecord, event: Event, payload: Mapping[str, Json], now
         output: Json = {"approved": True, "by": event.sent_by, "at": event.received_at.isoformat(), "comment": comment}
         return _ended(waiting, StepStatus.COMPLETED, now, output=output, event_id=event.id)
     message = f"rejected by {event.sent_by}" + (f": {comment}" if comment else "")
-    error = StepError(code="rejected", message=message, step=waiting.key)
+    error = StepError(code=REJECTED, message=message, step=waiting.key)
     return _ended(waiting, StepStatus.FAILED, now, error=error, event_id=event.id)
 
 

@@ -15,7 +15,7 @@ def of(run: Run, values: Values) -> Definition:
 
 
 def facts(run: Run) -> RunFacts:
-    """Return what of a run its steps may see."""
+    """Return what of a run counts for its steps."""
     return RunFacts(
         id=run.id,
         workflow_id=run.workflow_id,
@@ -23,4 +23,6 @@ def facts(run: Run) -> RunFacts:
         payload=run.payload,
         created_at=run.created_at.isoformat(),
         triggered_by=run.triggered_by,
+        disabled=run.disabled,
+        resets=run.resets,
     )

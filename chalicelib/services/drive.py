@@ -22,10 +22,11 @@ from datetime import datetime, timedelta
 
 from chalicelib import settings
 from chalicelib.domain import engine
-from chalicelib.domain.engine import Decision, Driver, Limits
+from chalicelib.domain.engine import Decision
 from chalicelib.domain.outcome import Completed, Outcome
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.run import Lease, Run, RunStatus
+from chalicelib.domain.starting import Driver, Limits
 from chalicelib.domain.step import Claim, StepRecord, StepStatus
 from chalicelib.domain.value import Offloaded
 from chalicelib.gateways.errors import Unavailable

@@ -14,11 +14,12 @@ from datetime import datetime, timedelta
 
 from chalicelib.domain import engine, template
 from chalicelib.domain.definition import ROOT, Definition
-from chalicelib.domain.engine import Decision, Driver, Finish, Limits
+from chalicelib.domain.engine import Decision, Finish
 from chalicelib.domain.outcome import Failed, Outcome
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.refusal import BadRequest, NotFound
 from chalicelib.domain.run import Run, RunStatus
+from chalicelib.domain.starting import Driver, Limits
 from chalicelib.domain.step import Claim, StepError, StepStatus
 from chalicelib.domain.value import Json, resolved
 from chalicelib.domain.workflow import Deployment, WorkflowKind

@@ -10,12 +10,13 @@ from itertools import pairwise
 
 from chalicelib.domain import engine
 from chalicelib.domain.definition import ROOT, Definition, Edge, OnFailure, StepSpec, StepType
-from chalicelib.domain.engine import Decision, Driver, Finish, Limits
+from chalicelib.domain.engine import Decision, Finish
 from chalicelib.domain.outcome import Completed, Failed, Outcome, Waiting
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.retry import Backoff, RetryPolicy
 from chalicelib.domain.run import RunStatus
 from chalicelib.domain.scope import RunFacts
+from chalicelib.domain.starting import Driver, Limits
 from chalicelib.domain.step import Claim, Event, StepError, StepRecord, Wait, WaitKind
 from chalicelib.domain.value import Json, Offloaded, Value
 

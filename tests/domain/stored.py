@@ -9,10 +9,11 @@ from datetime import datetime
 
 from chalicelib.domain import engine
 from chalicelib.domain.definition import CONTAINERS, Definition
-from chalicelib.domain.engine import Decision, Driver, Finish, Limits
+from chalicelib.domain.engine import Decision, Finish
 from chalicelib.domain.outcome import Outcome
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.run import RunStatus
+from chalicelib.domain.starting import Driver, Limits
 from chalicelib.domain.step import Claim, Event, StepError, StepRecord
 from chalicelib.domain.value import Json
 from tests.domain.building import FACTS, T0, never, seconds

@@ -9,8 +9,8 @@ import pytest
 
 from chalicelib.domain import engine
 from chalicelib.domain.definition import Definition, StepType
-from chalicelib.domain.engine import Limits
 from chalicelib.domain.run import RunStatus
+from chalicelib.domain.starting import Limits
 from chalicelib.domain.step import StepStatus
 from chalicelib.domain.value import Json
 from tests.domain.building import a_chain, a_definition, a_step, completed, failed, seconds, waiting

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from chalicelib.domain import engine
 from chalicelib.domain.definition import OnFailure, StepType
-from chalicelib.domain.engine import Driver, Limits
 from chalicelib.domain.run import RunStatus
+from chalicelib.domain.starting import Driver, Limits
 from chalicelib.domain.step import StepStatus
 from tests.domain.building import (
     FACTS,

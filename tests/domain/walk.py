@@ -7,10 +7,11 @@ from typing import TypeVar
 
 from chalicelib.domain import engine
 from chalicelib.domain.definition import CONTAINERS, Definition, StepType
-from chalicelib.domain.engine import Finish, Limits
+from chalicelib.domain.engine import Finish
 from chalicelib.domain.outcome import Completed, Failed, Outcome, Waiting
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.run import RunStatus
+from chalicelib.domain.starting import Limits
 from chalicelib.domain.step import MOVES, Claim, StepError, StepRecord, StepStatus, Wait, WaitKind
 from chalicelib.domain.value import Json
 from chalicelib.domain.waits import approval_event, child_event
@@ -69,7 +70,7 @@ class Walk:
                 assert unending[0].wait is not None
                 stored.send(str(unending[0].wait.event_type), {"approved": True})
             else:
-                at = stored.progress.next_due()
+                at = stored.progress.timers.next_due()
                 assert at is not None, "the run is stuck"
                 stored.now = max(stored.now, at)
             stored.advance()
@@ -239,7 +240,7 @@ class Walk:
         assert decision.finish is None
         assert decision.records == ()
         assert fingerprint(again) == fingerprint(stored.progress)
-        assert again.next_due() == stored.progress.next_due()
+        assert again.timers.next_due() == stored.progress.timers.next_due()
 
     def _type(self, key: str) -> StepType:
         return self.definition.steps[key.rsplit(".", 1)[-1]].type
