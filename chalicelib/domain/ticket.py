@@ -6,15 +6,22 @@ before its step waits and closed after; one that was left open by a crash is clo
 
 from __future__ import annotations
 
+import unicodedata
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from chalicelib.domain.step import StepError
 from chalicelib.domain.value import Value
 
 _IDS = uuid.UUID("0b9c2f67-1f0f-4f0e-8f43-2a8a3f6d7c55")
+_LONGEST_EVENT_KEY: Final = 512
+#: Controls, halves of surrogate pairs, and what begins a new line.
+_UNFIT: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+#: What ``is_event_key`` asks for, to go after the field's name.
+EVENT_KEY_RULE: Final = f"must be 1 to {_LONGEST_EVENT_KEY} characters on one line"
 
 
 class TicketKind(StrEnum):
@@ -87,3 +94,8 @@ def ticket_id(run_id: str, step: str, generation: int, failures: int) -> str:
 def ticket_event(step: str, generation: int, failures: int) -> str:
     """Return the type of the event by which a ticket's end reaches its step. No user's event can have it."""
     return f"ticket:{step}:{generation}:{failures}"
+
+
+def is_event_key(text: str) -> bool:
+    """Whether an event can be waited for, and sent, by this key; see ``EVENT_KEY_RULE``."""
+    return 0 < len(text) <= _LONGEST_EVENT_KEY and not any(unicodedata.category(one) in _UNFIT for one in text)

@@ -68,7 +68,7 @@ class Executor:
     """How a type of step is executed."""
 
     execute: Execute
-    #: Whether it asks nothing of the outside and ends at once; the driver then executes it in its own thread.
+    #: Whether it asks the table at most, and ends at once; the driver then executes it in its own thread.
     inline: bool = True
     #: Fields that are expressions themselves, not rendered before the call.
     raw: frozenset[str] = frozenset()

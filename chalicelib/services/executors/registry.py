@@ -20,6 +20,7 @@ from chalicelib.services.executors import (
     branch,
     break_loop,
     http_request,
+    job,
     lambda_function,
     parallel,
     sleep,
@@ -32,12 +33,14 @@ from chalicelib.services.executors.call import Executor, StepCall
 from chalicelib.services.outside import Outside
 from chalicelib.services.values import LARGEST_OUTPUT_BYTES
 
+# Approvals, jobs and waits by key write their ticket beside the step's own record: a write more, not worth a thread.
 EXECUTORS: Mapping[StepType, Executor] = MappingProxyType(
     {
         StepType.APPROVAL: Executor(execute=approval.execute),
         StepType.BRANCH: Executor(execute=branch.execute, raw=frozenset({"branches"})),
         StepType.BREAK: Executor(execute=break_loop.execute, raw=frozenset({"condition"})),
         StepType.HTTP_REQUEST: Executor(execute=http_request.execute, inline=False, timeout=timedelta(seconds=30)),
+        StepType.JOB: Executor(execute=job.execute),
         StepType.LAMBDA: Executor(execute=lambda_function.execute, inline=False, timeout=timedelta(minutes=5)),
         StepType.PARALLEL: Executor(execute=parallel.execute),
         StepType.SLEEP: Executor(execute=sleep.execute),
