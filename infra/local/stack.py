@@ -223,9 +223,13 @@ class LocalStack:
 
 
 def forget_clients() -> None:
-    """Have each module of the app that keeps something for the process (settings, clients) forget it: ``reset()``."""
+    """Have each module of the app that keeps something for the process (settings, clients) forget it: ``reset()``.
+
+    The domain keeps nothing; its resets are a run's.
+    """
     for name, module in list(sys.modules.items()):
-        reset = getattr(module, "reset", None) if name.startswith("chalicelib.") else None
+        keeps = name.startswith("chalicelib.") and not name.startswith("chalicelib.domain.")
+        reset = getattr(module, "reset", None) if keeps else None
         if callable(reset):
             reset()
 
