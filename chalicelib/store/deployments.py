@@ -7,7 +7,7 @@ from typing import Self
 from pynamodb.expressions.condition import And, Condition
 
 from chalicelib.domain.workflow import Deployment, WorkflowKind, WorkflowVersion
-from chalicelib.store import keys, transactions
+from chalicelib.store import keys, transactions, values
 from chalicelib.store.keys import Key
 from chalicelib.store.table import Flag, Item, MaybeText, MaybeTime, Text, Time, Whole, find, none_if_impossible, query
 from chalicelib.store.transactions import Write
@@ -24,6 +24,7 @@ class DeploymentItem(Item):
     version = Whole()
     kind = Text()
     function_nonce = MaybeText()
+    settings = MaybeText()
     created_by = Text()
     created_at = Time()
 
@@ -40,6 +41,7 @@ class DeploymentItem(Item):
             version=deployment.version,
             kind=deployment.kind.value,
             function_nonce=deployment.function_nonce,
+            settings=values.settings_text(deployment.settings),
             created_by=deployment.created_by,
             created_at=deployment.created_at,
         )
@@ -55,6 +57,7 @@ class DeploymentItem(Item):
             version=self.version,
             kind=WorkflowKind(self.kind),
             function_nonce=self.function_nonce,
+            settings=values.settings_of(self.settings),
             created_by=self.created_by,
             created_at=self.created_at,
         )
@@ -85,10 +88,8 @@ def deploy(
     Superseded if something else is deployed there by now, the version's content has changed since it was judged, or the
     workflow went to the trash. From then on the version never changes.
     """
-    as_judged: Condition = DeploymentItem.pk.does_not_exist() if replaces is None else DeploymentItem.id == replaces.id
-    here = _key(deployment)
     writes = [
-        transactions.put(DeploymentItem.of(here, deployment), as_judged, part="deployment"),
+        placing(deployment, replaces),
         transactions.update(
             _VersionState,
             keys.version(version.workflow_id, version.number),
@@ -133,6 +134,12 @@ def of_workflow(workflow_id: str) -> tuple[Deployment, ...]:
     within = DeploymentItem.sk.startswith(keys.DEPLOYMENTS)
     found = query(keys.workflow(workflow_id).pk, within)
     return tuple(DeploymentItem.from_raw_data(raw).deployment() for raw in found)
+
+
+def placing(deployment: Deployment, replaces: Deployment | None) -> Write:
+    """Return the write that deploys, in place of what was seen there and of nothing else."""
+    as_judged: Condition = DeploymentItem.pk.does_not_exist() if replaces is None else DeploymentItem.id == replaces.id
+    return transactions.put(DeploymentItem.of(_key(deployment), deployment), as_judged, part="deployment")
 
 
 def removal(deployment: Deployment, function_digest: str | None) -> tuple[Write, ...]:

@@ -27,6 +27,10 @@ class Exists(StoreError):
     """Something lies there already, and nothing was written."""
 
 
+class Full(StoreError):
+    """As many runs of the workflow are under way as may be, and nothing was written: try when one has ended."""
+
+
 class Busy(StoreError):
     """Another transaction held the record, time after time, and nothing was written: try later."""
 

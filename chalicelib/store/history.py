@@ -17,9 +17,11 @@ class HistoryItem(Item):
     actor_key_id = Text()
     actor_name = Text()
     command = Text()
+    step = MaybeText()
     before = Text()
     after = Text()
     reason = MaybeText()
+    refusal = MaybeText()
     request_id = Text()
     outcome = Text()
 
@@ -31,9 +33,11 @@ class HistoryItem(Item):
             actor_key_id=record.actor_key_id,
             actor_name=record.actor_name,
             command=record.command,
+            step=record.step,
             before=record.before,
             after=record.after,
             reason=record.reason,
+            refusal=record.refusal,
             request_id=record.request_id,
             outcome=record.outcome.value,
         )
@@ -48,9 +52,11 @@ class HistoryItem(Item):
             actor_key_id=self.actor_key_id,
             actor_name=self.actor_name,
             command=self.command,
+            step=self.step,
             before=self.before,
             after=self.after,
             reason=self.reason,
+            refusal=self.refusal,
             request_id=self.request_id,
             outcome=Outcome(self.outcome),
         )
@@ -62,11 +68,10 @@ def put(record: HistoryRecord) -> None:
 
 
 def page(run_id: str, *, cursor: str | None, limit: int) -> Page[HistoryRecord]:
-    """Return a run's history, newest first; a cursor that is none of ours is Invalid."""
-    before = HistoryItem.sk < decoded(cursor) if cursor is not None else None
+    """Return a run's history, the newest last; a cursor that is none of ours is Invalid."""
+    after = HistoryItem.sk > decoded(cursor) if cursor is not None else None
     items = {
-        raw["sk"]["S"]: HistoryItem.from_raw_data(raw)
-        for raw in query(keys.history(run_id), before, descending=True, limit=limit + 1)
+        raw["sk"]["S"]: HistoryItem.from_raw_data(raw) for raw in query(keys.history(run_id), after, limit=limit + 1)
     }
     return page_of(list(items), limit, lambda wanted: (items[sk].record() for sk in wanted))
 

@@ -7,6 +7,7 @@ from typing import Self
 
 from chalicelib.domain.idempotency import IdempotencyRecord
 from chalicelib.store import keys, times, transactions
+from chalicelib.store.errors import Superseded
 from chalicelib.store.table import Item, MaybeText, Text, Time, Whole, find, none_if_impossible
 from chalicelib.store.transactions import Write
 
@@ -63,6 +64,30 @@ def put(record: IdempotencyRecord) -> None:
 def answer(record: IdempotencyRecord) -> None:
     """Add to a record what was answered. Only the request that took the key does, so that nothing is compared."""
     transactions.make(transactions.put(IdempotencyItem.of(record)))
+
+
+def take_over(record: IdempotencyRecord, *, before: IdempotencyRecord) -> None:
+    """Take a key from a use that came to nothing; Superseded if it was answered, freed or taken over since it was read.
+
+    Of two that take it over at once, one does: the other finds another time of creation.
+    """
+    as_read = IdempotencyItem.response.does_not_exist() & (IdempotencyItem.created_at == before.created_at)
+    item = IdempotencyItem.of(record)
+    transactions.make_once(
+        transactions.put(item, as_read, part="idempotency"),
+        IdempotencyItem,
+        landed=lambda stored: stored.serialize() == item.serialize(),
+    )
+
+
+def remove(record: IdempotencyRecord) -> None:
+    """Free a key, unless it has been taken over meanwhile: then it is not this use's to free, and nothing is done."""
+    key = keys.idempotency(record.project_id, record.scope, record.key)
+    own = IdempotencyItem.created_at == record.created_at
+    try:
+        transactions.make(transactions.delete(IdempotencyItem, key, own, part="idempotency"))
+    except Superseded:
+        return
 
 
 @none_if_impossible

@@ -14,6 +14,8 @@ from chalicelib.store.times import text_of
 
 #: The sweep index is split so, to spread its writes; `sweep` asks every shard.
 SWEEP_SHARDS: Final = ("0", "1", "2", "3")
+#: The shard of the sweep index where workflows with a schedule lie, apart from all runs.
+SCHEDULE_SHARD: Final = "cron"
 
 #: What begins the sort keys of a collection's members.
 VERSIONS: Final = "VERSION#"
@@ -21,12 +23,14 @@ DEPLOYMENTS: Final = "DEPLOYMENT#"
 CONNECTIONS: Final = "CONNECTION#"
 EVENTS: Final = "EVENT#"
 STEPS: Final = "STEP#"
+WAITS: Final = "WAIT#"
 #: What begins the list keys of projects' lists.
 LISTED_WORKFLOWS: Final = "WORKFLOW#"
 LISTED_API_KEYS: Final = "KEY#"
 
 _RUN_ROOT: Final = "#RUN"
 _LONGEST_ID: Final = 200
+_LONGEST_SLUG: Final = 255
 #: In characters: even at four bytes each it stays within the 1,024 bytes of a sort key.
 _LONGEST_STEP_KEY: Final = 240
 _LONGEST_NUMBER: Final = 6
@@ -46,6 +50,19 @@ class Key(NamedTuple):
 def workflow(workflow_id: str) -> Key:
     """Return the key of a workflow."""
     return Key(f"WORKFLOW#{_id(workflow_id)}", "#WORKFLOW")
+
+
+def counter(workflow_id: str) -> Key:
+    """Return the key of what counts a workflow's runs that have not ended."""
+    return Key(workflow(workflow_id).pk, "#COUNTER")
+
+
+def slug(project_id: str, slug_: str) -> Key:
+    """Return the key of what says which workflow of a project a slug means."""
+    if len(slug_) > _LONGEST_SLUG or not slug_.isascii() or not slug_.isprintable() or "#" in slug_ or not slug_:
+        message = f"a slug is 1 to {_LONGEST_SLUG} printable ASCII characters without '#'"
+        raise ImpossibleId(message)
+    return Key(project(project_id).pk, f"SLUG#{slug_}")
 
 
 def version(workflow_id: str, number: int) -> Key:
@@ -129,10 +146,24 @@ def connection(project_id: str, connection_id: str) -> Key:
     return Key(project(project_id).pk, f"{CONNECTIONS}{_id(connection_id)}")
 
 
+def ticket(ticket_id: str) -> Key:
+    """Return the key of an approval's or a job's ticket."""
+    return Key(f"TICKET#{_id(ticket_id)}", "#TICKET")
+
+
+def event_waits(project_id: str, event_key: str) -> str:
+    """Return the partition of all waits on an event key, which may be any text: only its digest is part of ours."""
+    return f"EVENTKEY#{_id(project_id)}#{_digest(event_key)}"
+
+
+def event_wait(project_id: str, event_key: str, ticket_id: str) -> Key:
+    """Return the key of the ticket of one wait on an event key."""
+    return Key(event_waits(project_id, event_key), f"{WAITS}{_id(ticket_id)}")
+
+
 def idempotency(project_id: str, scope: str, key: str) -> Key:
     """Return the key of an idempotency record; the sender's key may be any text, so only its digest is part of ours."""
-    digest = hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
-    return Key(f"IDEMPOTENCY#{_id(project_id)}#{_id(scope)}#{digest}", "#RECORD")
+    return Key(f"IDEMPOTENCY#{_id(project_id)}#{_id(scope)}#{_digest(key)}", "#RECORD")
 
 
 def id_of(pk: str) -> str:
@@ -175,6 +206,16 @@ def listed_api_key(created_at: datetime, key_id: str) -> str:
     return f"{LISTED_API_KEYS}{position(created_at, key_id)}"
 
 
+def listed_ticket(kind: str, status: str, at: datetime, ticket_id: str) -> str:
+    """Return the list key of a ticket: one list for each kind and status."""
+    return f"{listed_tickets(kind, status)}{position(at, ticket_id)}"
+
+
+def listed_tickets(kind: str, status: str) -> str:
+    """Return what begins the list keys of the tickets of a kind and status."""
+    return f"TICKET#{kind}#{status}#"
+
+
 def after_all(prefix: str) -> str:
     """Return what sorts right after everything that begins with a prefix ending in ``#``."""
     return prefix.removesuffix("#") + "$"
@@ -185,9 +226,18 @@ def position(at: datetime, id_: str) -> str:
     return f"{text_of(at)}#{_id(id_)}"
 
 
+def until(at: datetime | None) -> str:
+    """Return what sorts after every place in a list up to a time, or after every place there is."""
+    return f"{text_of(at)}$" if at is not None else "~"
+
+
 def sweep_shard(run_id: str) -> str:
     """Return the shard of the sweep index that a run always lies in."""
     return SWEEP_SHARDS[zlib.crc32(run_id.encode()) % len(SWEEP_SHARDS)]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _id(text: str) -> str:

@@ -11,10 +11,11 @@ from pynamodb.expressions.condition import And, Condition
 
 from chalicelib.domain.run import Lease, Run, RunStatus
 from chalicelib.domain.step import Claim, Event, StepRecord, WaitKind
-from chalicelib.store import keys, times, transactions
+from chalicelib.store import counters, keys, times, transactions
 from chalicelib.store.errors import Superseded
-from chalicelib.store.run_changes import LIVE, differences, event_writes, set_or_remove, update_once
-from chalicelib.store.run_items import RunItem, StepItem, ValueItem
+from chalicelib.store.run_changes import LIVE, differences, event_writes, set_or_remove, step_write, update_once
+from chalicelib.store.run_items import RunItem, ValueItem
+from chalicelib.store.step_items import StepItem
 
 #: What a driver sets when a run ends; whatever the run does not have is removed.
 _SET_BY_THE_END: Final = (
@@ -30,9 +31,15 @@ _SET_BY_THE_END: Final = (
     "claims",
     "waiting_for",
 )
-_REMOVED_BY_THE_END: Final = ("lease_owner", "lease_expires_at", "park_token", "next_check_at", "sweep_shard")
-#: Of a step's first record. Made once, because it is part of almost every write of a run.
-_NEW_STEP: Final = StepItem.pk.does_not_exist()
+_REMOVED_BY_THE_END: Final = (
+    "lease_owner",
+    "lease_expires_at",
+    "park_token",
+    "next_check_at",
+    "sweep_shard",
+    "hold_until",
+    "counted",
+)
 
 
 def take_lease(
@@ -94,10 +101,8 @@ def put_step(run_id: str, record: StepRecord, *, write_id: str) -> None:
 
     Two writers of one revision have two ``write_id``s: the first is kept, and a result that comes too late is dropped.
     """
-    item = StepItem.of(run_id, record, write_id)
-    condition: Condition = _NEW_STEP if record.revision == 1 else StepItem.revision == record.revision - 1
     transactions.make_once(
-        transactions.put(item, condition, part="step"),
+        step_write(run_id, record, write_id),
         StepItem,
         landed=lambda stored: (stored.revision, stored.write_id) == (record.revision, write_id),
     )
@@ -140,6 +145,8 @@ def release(
 def finish(run: Run, *, owner: str, parent_event: Event | None) -> None:
     """Record the end of a run, which is moved to its ended status already, and tell the parent that waits for it.
 
+    A run that counted counts no longer: its mark goes with the counter's one, in one transaction.
+
     Superseded if the driver is no longer ``owner``, or a verb came since the run was loaded, a cancel for one.
     A large output is written first, under its digest: a driver that comes too late leaves it beside another's, not over
     it.
@@ -151,24 +158,24 @@ def finish(run: Run, *, owner: str, parent_event: Event | None) -> None:
         *(set_or_remove(name, getattr(ended, name)) for name in _SET_BY_THE_END),
         *(RunItem.get_attributes()[name].remove() for name in _REMOVED_BY_THE_END),
     ]
-    condition = _driven_by(owner, run.wake_seq)
+    end = transactions.update(RunItem, keys.run(run.id), actions, _driven_by(owner, run.wake_seq), part="run")
+    own = (end, counters.removal(run.workflow_id)) if run.counted else (end,)
     if run.parent_run_id is not None and parent_event is not None:
         try:
             # One transaction, so that no child is over without its parent having been told.
-            transactions.commit(
-                transactions.update(RunItem, keys.run(run.id), actions, condition, part="run"),
-                *event_writes(run.parent_run_id, parent_event, part="parent"),
-            )
+            transactions.commit(*own, *event_writes(run.parent_run_id, parent_event, part="parent"))
         except Superseded as error:
             if error.part != "parent":
                 raise
         else:
             return
     # No parent, or one that is over: nobody waits for this run.
-    update_once(
-        run.id,
-        actions,
-        condition,
+    if len(own) > 1:
+        transactions.commit(*own)
+        return
+    transactions.make_once(
+        end,
+        RunItem,
         landed=lambda stored: (
             (stored.lease_seq, stored.status, stored.finished_at) == (run.lease_seq, run.status.value, run.finished_at)
         ),

@@ -6,11 +6,12 @@ import base64
 import binascii
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from chalicelib.domain.refusal import Invalid
 from chalicelib.store import keys, times
-from chalicelib.store.table import ByProject, query
+from chalicelib.store.keys import Key
+from chalicelib.store.table import ByProject, Raw, query
 
 _Listed = TypeVar("_Listed")
 
@@ -22,6 +23,15 @@ class Page(Generic[_Listed]):
     items: tuple[_Listed, ...]
     #: What to ask for the next part with; none on the last.
     cursor: str | None
+
+
+class Place(NamedTuple):
+    """A place in a list."""
+
+    #: ``<time>#<id>``.
+    position: str
+    #: Where the item lies that stands there.
+    key: Key
 
 
 def encoded(position: str) -> str:
@@ -64,13 +74,30 @@ def listed(
 
 def positions(index: str, owner: str, prefix: str, before: str | None, limit: int) -> Iterator[str]:
     """Yield at most ``limit`` places of a list, ``<time>#<id>``, from the newest, or from the one before a place."""
+    return (place.position for place in places(index, owner, prefix, before, limit))
+
+
+def places(index: str, owner: str, prefix: str, before: str | None, limit: int) -> Iterator[Place]:
+    """Yield what ``positions`` does, each with where the item lies."""
     # The place itself is read too and dropped: DynamoDB's BETWEEN includes its ends.
     end = keys.after_all(prefix) if before is None else prefix + before
     extra = before is not None
     sort = ByProject.list_key.between(prefix, end)
     for raw in query(owner, sort, index=index, descending=True, limit=limit + extra):
-        place = raw["list_key"]["S"].removeprefix(prefix)
-        if place != before:
+        place = _place(raw, prefix)
+        if place.position != before:
+            yield place
+
+
+def places_after(project_id: str, prefix: str, after: str, last: str, limit: int) -> Iterator[Place]:
+    """Yield at most ``limit`` places of one of a project's lists, the oldest first, between two bounds without them."""
+    if last < after:
+        # DynamoDB refuses to look between bounds that are the wrong way round.
+        return
+    sort = ByProject.list_key.between(prefix + after, prefix + last)
+    for raw in query(project_id, sort, index=ByProject.Meta.index_name, limit=limit + 1):
+        place = _place(raw, prefix)
+        if place.position != after:
             yield place
 
 
@@ -83,3 +110,7 @@ def page_of(
     wanted = positions[:limit]
     more = len(positions) > limit
     return Page(items=tuple(load(wanted)), cursor=encoded(wanted[-1]) if more else None)
+
+
+def _place(raw: Raw, prefix: str) -> Place:
+    return Place(raw["list_key"]["S"].removeprefix(prefix), Key(raw["pk"]["S"], raw["sk"]["S"]))

@@ -11,13 +11,16 @@ from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.domain.run import Run
-from chalicelib.domain.step import Event
+from chalicelib.domain.step import Event, StepRecord
 from chalicelib.store import keys, times, transactions
-from chalicelib.store.run_items import EventItem, RunItem
+from chalicelib.store.run_items import RunItem
+from chalicelib.store.step_items import EventItem, StepItem
 from chalicelib.store.transactions import Write
 
 #: The sweep's time is there exactly while a run has not ended.
 LIVE: Final = RunItem.next_check_at.exists()
+#: Of a step's first record. Made once, because it is part of almost every write of a run.
+_NEW_STEP: Final = StepItem.pk.does_not_exist()
 
 
 def differences(before: Run, after: Run) -> list[Action]:
@@ -54,6 +57,35 @@ def update_once(
     """Change a run; an earlier try of the same, its answer lost, counts as success if ``landed`` knows its marks."""
     write = transactions.update(RunItem, keys.run(run_id), actions, condition, part="run")
     transactions.make_once(write, RunItem, landed=landed)
+
+
+def step_write(run_id: str, record: StepRecord, write_id: str) -> Write:
+    """Return the write of a step's record over the revision before it."""
+    condition: Condition = _NEW_STEP if record.revision == 1 else StepItem.revision == record.revision - 1
+    return transactions.put(StepItem.of(run_id, record, write_id), condition, part="step")
+
+
+def delivery(
+    before: Run,
+    event: Event,
+    *,
+    answer_token: bool,
+    next_check_at: datetime | None,
+) -> tuple[Write, Write]:
+    """Return the writes that keep an event for a run that has not ended, and wake it.
+
+    Two events at once both count: the wake counter is added to, not compared. The token is compared, so that it is
+    answered once. With ``next_check_at`` the sweep looks then, in case whoever is to answer it does not live to do so.
+    """
+    actions: list[Action] = [RunItem.wake_seq.add(1)]
+    if answer_token:
+        actions.append(RunItem.park_token.remove())
+    if next_check_at is not None:
+        actions.append(RunItem.next_check_at.set(times.milliseconds_of(next_check_at)))
+    return (
+        transactions.update(RunItem, keys.run(before.id), actions, LIVE & token_as_in(before), part="run"),
+        transactions.create(EventItem.of(before.id, event), part="event"),
+    )
 
 
 def event_writes(run_id: str, event: Event, *, part: str) -> tuple[Write, Write]:

@@ -1,4 +1,4 @@
-"""The items of a run's collection, mapped to and from the domain's records."""
+"""The item of a run and of the values apart from it, mapped to and from the domain's run."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Self
 
 from chalicelib.domain.run import Lease, Run, RunStatus
-from chalicelib.domain.step import Event, StepRecord, StepStatus, WaitKind
+from chalicelib.domain.step import WaitKind
 from chalicelib.domain.value import Value, dumps
 from chalicelib.store import keys, times, values
 from chalicelib.store.keys import Key
-from chalicelib.store.table import Item, MaybeText, MaybeTime, MaybeWhole, Text, Time, Whole, get_many
+from chalicelib.store.table import Flag, Item, MaybeText, MaybeTime, MaybeWhole, Text, Time, Whole, get_many
 
 #: A payload or output of more text than this lies in an item of its own: the run itself is written by every lease, verb
 #: and end, and read by every poll, and DynamoDB charges by the whole item.
@@ -43,6 +43,7 @@ class RunItem(Item):
     status = Text()
     triggered_by = Text()
     created_by = Text()
+    created_by_key_id = MaybeText()
     created_at = Time()
     updated_at = Time()
     started_at = MaybeTime()
@@ -63,6 +64,11 @@ class RunItem(Item):
     parent_step = MaybeText()
     depth = MaybeWhole()
     retry_of_run_id = MaybeText()
+    disabled = MaybeText()
+    resets = MaybeText()
+    #: There exactly while the run is one of those that its workflow's counter counts.
+    counted = Flag()
+    hold_until = MaybeTime()
     wake_seq = Whole()
     lease_seq = Whole()
     lease_owner = MaybeText()
@@ -94,6 +100,7 @@ class RunItem(Item):
             status=run.status.value,
             triggered_by=run.triggered_by,
             created_by=run.created_by,
+            created_by_key_id=run.created_by_key_id,
             created_at=run.created_at,
             updated_at=run.updated_at,
             started_at=run.started_at,
@@ -112,6 +119,10 @@ class RunItem(Item):
             parent_step=run.parent_step,
             depth=run.depth or None,
             retry_of_run_id=run.retry_of_run_id,
+            disabled=values.texts_text(run.disabled),
+            resets=values.resets_text(run.resets),
+            counted=run.counted or None,
+            hold_until=run.hold_until,
             wake_seq=run.wake_seq,
             lease_seq=run.lease_seq,
             lease_owner=run.lease.owner if run.lease else None,
@@ -152,6 +163,7 @@ class RunItem(Item):
             status=RunStatus(self.status),
             triggered_by=self.triggered_by,
             created_by=self.created_by,
+            created_by_key_id=self.created_by_key_id,
             created_at=self.created_at,
             updated_at=self.updated_at,
             started_at=self.started_at,
@@ -166,6 +178,10 @@ class RunItem(Item):
             parent_step=self.parent_step,
             depth=self.depth or 0,
             retry_of_run_id=self.retry_of_run_id,
+            disabled=values.texts_of(self.disabled),
+            resets=values.resets_of(self.resets),
+            counted=bool(self.counted),
+            hold_until=self.hold_until,
             wake_seq=self.wake_seq,
             lease_seq=self.lease_seq,
             lease=lease,
@@ -173,113 +189,6 @@ class RunItem(Item):
             park_token=self.park_token,
             waiting_for=tuple(WaitKind(kind) for kind in (self.waiting_for or "").split(",") if kind),
             next_check_at=times.from_milliseconds(self.next_check_at) if self.next_check_at is not None else None,
-        )
-
-
-class StepItem(Item):
-    """A step's record. It has no index attributes, and nothing in it that goes without saying: it is written most."""
-
-    #: The step's key, where it is too long for the sort key.
-    key_text = MaybeText()
-    status = Text()
-    attempt = Whole()
-    started_at = MaybeTime()
-    finished_at = MaybeTime()
-    generation = MaybeWhole()
-    failures = MaybeWhole()
-    losses = MaybeWhole()
-    output = MaybeText()
-    output_handle = MaybeText()
-    error = MaybeText()
-    retry_at = MaybeTime()
-    wait = MaybeText()
-    event_id = MaybeText()
-    branch = MaybeText()
-    claims = MaybeText()
-    revision = Whole()
-    #: Tells the write that made it from all others.
-    write_id = Text()
-
-    @classmethod
-    def of(cls, run_id: str, record: StepRecord, write_id: str) -> Self:
-        """Return the item of a record."""
-        key = keys.step(run_id, record.key)
-        return cls(
-            *key,
-            key_text=None if key.sk.endswith(record.key) else record.key,
-            status=record.status.value,
-            attempt=record.attempt,
-            started_at=record.started_at,
-            finished_at=record.finished_at,
-            generation=record.generation if record.generation != 1 else None,
-            failures=record.failures or None,
-            losses=record.losses or None,
-            output=values.inline(record.output),
-            output_handle=values.handle(record.output),
-            error=values.error_text(record.error),
-            retry_at=record.retry_at,
-            wait=values.wait_text(record.wait),
-            event_id=record.event_id,
-            branch=record.branch,
-            claims=values.claims_text(record.claims),
-            revision=record.revision,
-            write_id=write_id,
-        )
-
-    def record(self) -> StepRecord:
-        """Return the record."""
-        return StepRecord(
-            key=self.key_text if self.key_text is not None else keys.member_of(self.sk),
-            status=StepStatus(self.status),
-            attempt=self.attempt,
-            started_at=self.started_at,
-            finished_at=self.finished_at,
-            generation=self.generation or 1,
-            failures=self.failures or 0,
-            losses=self.losses or 0,
-            output=values.value_of(self.output, self.output_handle),
-            error=values.error_of(self.error),
-            retry_at=self.retry_at,
-            wait=values.wait_of(self.wait),
-            event_id=self.event_id,
-            branch=self.branch,
-            claims=values.claims_of(self.claims),
-            revision=self.revision,
-        )
-
-
-class EventItem(Item):
-    """An event sent to a run."""
-
-    type = Text()
-    payload = MaybeText()
-    payload_handle = MaybeText()
-    sent_by = Text()
-    received_at = Time()
-    failure = MaybeText()
-
-    @classmethod
-    def of(cls, run_id: str, event: Event) -> Self:
-        """Return the item of an event."""
-        return cls(
-            *keys.event(run_id, event.id),
-            type=event.type,
-            payload=values.inline(event.payload),
-            payload_handle=values.handle(event.payload),
-            sent_by=event.sent_by,
-            received_at=event.received_at,
-            failure=values.error_text(event.failure),
-        )
-
-    def event(self) -> Event:
-        """Return the event."""
-        return Event(
-            id=keys.member_of(self.sk),
-            type=self.type,
-            payload=values.value_of(self.payload, self.payload_handle),
-            sent_by=self.sent_by,
-            received_at=self.received_at,
-            failure=values.error_of(self.failure),
         )
 
 

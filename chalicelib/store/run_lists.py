@@ -26,6 +26,10 @@ _LIFECYCLE: Final = (
 )
 
 
+#: Where a run can be that has not ended.
+_ACTIVE: Final = tuple(status for status in _LIFECYCLE if not status.ended)
+
+
 class _List(NamedTuple):
     """One owner's list of runs."""
 
@@ -41,6 +45,19 @@ def page_of_project(project_id: str, *, status: RunStatus | None, cursor: str | 
 def page_of_workflow(workflow_id: str, *, status: RunStatus | None, cursor: str | None, limit: int) -> Page[Run]:
     """Return a workflow's runs, newest first; a cursor that is none of ours is Invalid."""
     return _page(_List(ByWorkflow.Meta.index_name, workflow_id), status, cursor, limit)
+
+
+def any_active(workflow_id: str) -> bool:
+    """Return whether a run of the workflow has not ended, as its list has it.
+
+    A run of this moment may not be there yet, and one that is resumed meanwhile may be missed. Whoever asks does
+    nothing that harms such a run.
+    """
+    return any(
+        True
+        for status in _ACTIVE
+        for _ in positions(ByWorkflow.Meta.index_name, workflow_id, keys.listed_runs(status), None, 1)
+    )
 
 
 def overdue(now: datetime, limit: int) -> list[str]:

@@ -1,51 +1,68 @@
-"""Runs: their creation, reading and verbs. Each write says why its race is harmless.
+"""Runs: their creation, reading and events. Each write says why its race is harmless.
 
-Callers find here too what stands in modules of its own: the driver's writes (``leases``) and the lists (``run_lists``).
+Callers find here too what stands in modules of its own: the driver's writes (``leases``), what people do to a run
+(``run_verbs``), and the lists (``run_lists``).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-
-from pynamodb.expressions.update import Action
+from typing import Final
 
 from chalicelib.domain.history import HistoryRecord
 from chalicelib.domain.idempotency import IdempotencyRecord
 from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.step import Event, StepRecord
+from chalicelib.store import counters, keys, transactions
 from chalicelib.store import history as histories
 from chalicelib.store import idempotency as idempotency_records
-from chalicelib.store import keys, times, transactions
-from chalicelib.store.errors import Superseded
+from chalicelib.store.errors import Exists, Superseded
 from chalicelib.store.keys import Key
 from chalicelib.store.leases import finish, postpone, put_step, release, take_lease, unpark, update_claims
-from chalicelib.store.run_changes import LIVE, differences, event_writes, token_as_in
-from chalicelib.store.run_items import EventItem, RunItem, StepItem, ValueItem, whole
-from chalicelib.store.run_lists import overdue, page_of_project, page_of_workflow
-from chalicelib.store.table import find, get, none_if_impossible, query
+from chalicelib.store.run_changes import LIVE, delivery
+from chalicelib.store.run_items import RunItem, ValueItem, whole
+from chalicelib.store.run_lists import any_active, overdue, page_of_project, page_of_workflow
+from chalicelib.store.run_verbs import change, hold, note, repair
+from chalicelib.store.step_items import EventItem, StepItem
+from chalicelib.store.table import find, get, get_many, none_if_impossible, query
+from chalicelib.store.transactions import Write
 
 __all__ = [
     "Loaded",
     "Look",
+    "any_active",
     "change",
     "finish",
+    "hold",
     "load",
     "load_collection",
+    "load_steps",
     "look",
+    "note",
     "overdue",
     "page_of_project",
     "page_of_workflow",
     "postpone",
     "put",
     "put_event",
+    "put_records",
     "put_step",
     "release",
+    "repair",
     "take_lease",
     "unpark",
     "update_claims",
     "wake",
 ]
+
+
+#: Stands for the write of a record that its run began with: no driver's.
+_CARRIED: Final = "carried"
+#: Records that are written in the transaction that creates their run, at most; and their length, about, in bytes.
+_FEW: Final = 25
+_SHORT: Final = 1_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,18 +85,35 @@ class Look:
     lease_owner: str | None
 
 
-def put(run: Run, *, idempotency: IdempotencyRecord | None = None) -> None:
+def put(
+    run: Run,
+    *,
+    idempotency: IdempotencyRecord | None = None,
+    most_concurrent: int = 0,
+    records: Sequence[StepRecord] = (),
+    history: HistoryRecord | None = None,
+) -> None:
     """Create a run, and with it the record of the idempotency key that asked for it; Exists if either is there.
 
-    A large payload is written first. If the run's own write then fails, nothing points to it, and under its digest it
-    is in nobody's way.
+    A run that counts is Full where ``most_concurrent`` of its workflow are counted already. A large payload is written
+    first. If the run's own write then fails, nothing points to it, and under its digest it is in nobody's way. With the
+    run come the ``records`` that it begins with, and what is to be known of its start; that is part of another run's
+    ``history``, where it repeats one.
     """
     for item in ValueItem.of(run):
         transactions.make(transactions.put(item))
     root = transactions.create(RunItem.of(run), part="run")
-    if idempotency is not None:
-        # Of two requests with one key, one creates both the record and the run, the other neither.
-        transactions.commit(idempotency_records.creation(idempotency), root)
+    beside = (
+        *([idempotency_records.creation(idempotency)] if idempotency is not None else ()),
+        root,
+        *([counters.addition(run.workflow_id, most_concurrent)] if run.counted else ()),
+        *([histories.creation(history)] if history is not None else ()),
+        *_beginnings(run.id, records),
+    )
+    if len(beside) > 1:
+        # Of two requests with one key, one creates both the record and the run, the other neither; and so of two that
+        # want the last place.
+        transactions.commit(*beside)
         return
     # Two runs are never created with one id at one microsecond by one caller but by one write made twice.
     transactions.make_once(
@@ -87,6 +121,29 @@ def put(run: Run, *, idempotency: IdempotencyRecord | None = None) -> None:
         RunItem,
         landed=lambda stored: (stored.created_at, stored.created_by) == (run.created_at, run.created_by),
     )
+
+
+def _beginnings(run_id: str, records: Sequence[StepRecord]) -> tuple[Write, ...]:
+    """Return the writes of the records that a run begins with, which are made here and now if they are many.
+
+    Those are written over what lies there. So a run that is there already is found out first: what it has made of its
+    records since stays.
+    """
+    items = [StepItem.of(run_id, record, _CARRIED) for record in records]
+    if len(items) <= _FEW and sum(len(str(item.serialize())) for item in items) <= _SHORT:
+        return tuple(transactions.put(item, part="record") for item in items)
+    if look(run_id) is not None:
+        raise Exists("the run is there already", part="run")
+    transactions.put_many(items)
+    return ()
+
+
+def put_records(run_id: str, records: Iterable[StepRecord]) -> None:
+    """Write the records that a run begins with, before the run itself is put.
+
+    Nobody drives a run that is not there, and written twice they are there once: nothing is compared.
+    """
+    transactions.put_many(StepItem.of(run_id, record, _CARRIED) for record in records)
 
 
 @none_if_impossible
@@ -123,6 +180,12 @@ def load_collection(run_id: str) -> Loaded | None:
     return Loaded(run=root.run(texts), records=records, events=tuple(events))
 
 
+def load_steps(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], StepRecord]:
+    """Return the records of steps, by run id and step key, as they stand now; those that are not there are left out."""
+    wanted = {keys.step(run_id, step_key): (run_id, step_key) for run_id, step_key in pairs}
+    return {wanted[key]: StepItem.from_raw_data(raw).record() for key, raw in get_many(wanted).items()}
+
+
 @none_if_impossible
 def look(run_id: str) -> Look | None:
     """Return whether the run has changed hands or been woken, at the cost of one read and no mapping."""
@@ -137,46 +200,6 @@ def look(run_id: str) -> Look | None:
     )
 
 
-def change(
-    before: Run,
-    after: Run,
-    *,
-    history: HistoryRecord,
-    answer_token: bool,
-    parent_event: Event | None = None,
-) -> Run:
-    """Record a verb and its history together, and return the run as it then stands.
-
-    Superseded if status, wake counter or token are not as in ``before``: of two verbs judged on one state, one is
-    recorded. What the verb leaves as it was is not written, so that it undoes nothing that the driver writes meanwhile
-    (its claims); the driver in turn cannot let go before it has seen the raised wake counter. With ``answer_token`` the
-    token is the caller's to answer, and nobody else's. With ``parent_event`` the parent that waits for the run is told
-    in the same transaction, unless it is over.
-    """
-    counted = replace(
-        after,
-        wake_seq=before.wake_seq + 1,
-        park_token=None if answer_token else before.park_token,
-    )
-    condition = (RunItem.status == before.status.value) & (RunItem.wake_seq == before.wake_seq) & token_as_in(before)
-    for item in ValueItem.of(replace(counted, payload=None)):
-        transactions.make(transactions.put(item))
-    writes = (
-        transactions.update(RunItem, keys.run(before.id), differences(before, counted), condition, part="run"),
-        histories.creation(history),
-    )
-    if before.parent_run_id is not None and parent_event is not None:
-        try:
-            transactions.commit(*writes, *event_writes(before.parent_run_id, parent_event, part="parent"))
-        except Superseded as error:
-            if error.part != "parent":
-                raise
-        else:
-            return counted
-    transactions.commit(*writes)
-    return counted
-
-
 def put_event(
     before: Run,
     event: Event,
@@ -187,17 +210,10 @@ def put_event(
 ) -> None:
     """Keep an event for a run and wake it; Superseded if the run has ended or its token is not as in ``before``.
 
-    Two events at once both count: the wake counter is added to, not compared. The token is compared, so that it is
-    answered once. With ``next_check_at`` the sweep looks then, in case whoever is to answer it does not live to do so.
+    Two at once are both kept, and both wake it; see ``delivery``.
     """
-    actions: list[Action] = [RunItem.wake_seq.add(1)]
-    if answer_token:
-        actions.append(RunItem.park_token.remove())
-    if next_check_at is not None:
-        actions.append(RunItem.next_check_at.set(times.milliseconds_of(next_check_at)))
     transactions.commit(
-        transactions.update(RunItem, keys.run(before.id), actions, LIVE & token_as_in(before), part="run"),
-        transactions.create(EventItem.of(before.id, event), part="event"),
+        *delivery(before, event, answer_token=answer_token, next_check_at=next_check_at),
         *([idempotency_records.creation(idempotency)] if idempotency else ()),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar, cast
 
@@ -12,14 +12,26 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
-from chalicelib.store.errors import BY_CODE, Busy, Exists, StoreError, Superseded, code_of, reason_codes, translated
+from chalicelib.store.errors import (
+    BY_CODE,
+    Busy,
+    Exists,
+    StoreError,
+    Superseded,
+    Unavailable,
+    code_of,
+    reason_codes,
+    translated,
+)
 from chalicelib.store.keys import Key
-from chalicelib.store.table import Item, Raw, connection
+from chalicelib.store.table import Item, Raw, call, connection
 
 _Kind = TypeVar("_Kind", bound=Item)
 
 #: How long to wait, at most, before a write that met another transaction is tried again, in seconds.
 _PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8)
+#: As many writes as one call takes that are neither conditional nor made together.
+_BATCH: Final = 25
 _CANCELED: Final = "TransactionCanceledException"
 _FAILED: Final = "ConditionalCheckFailedException"
 
@@ -54,7 +66,7 @@ def update(
     kind: type[Item],
     key: Key,
     actions: Sequence[Action],
-    condition: Condition,
+    condition: Condition | None,
     *,
     part: str = "",
 ) -> Write:
@@ -95,10 +107,30 @@ def make_once(write: Write, kind: type[_Kind], *, landed: Callable[[_Kind], bool
             raise
 
 
+def put_many(items: Iterable[Item]) -> None:
+    """Write whole items over whatever lies there, each by itself. After an error some may be written and some not."""
+    requests = [{"PutRequest": {"Item": put(item).arguments["Item"]}} for item in items]
+    for start in range(0, len(requests), _BATCH):
+        _put_batch(requests[start : start + _BATCH])
+
+
 def commit(*writes: Write) -> None:
     """Make all writes or none. A lost answer is no trouble: botocore's token makes the second try the first one."""
     items = [{write.operation: write.arguments} for write in writes]
     _patiently(lambda: _dispatch("TransactWriteItems", {"TransactItems": items}), writes)
+
+
+def _put_batch(requests: list[dict[str, Any]]) -> None:
+    """Write one call's worth, and again what DynamoDB left unwritten: it does so when it is asked too much at once."""
+    rest = {connection().table_name: requests}
+    for pause in (*_PAUSES, None):
+        rest = call("BatchWriteItem", {"RequestItems": rest}).get("UnprocessedItems") or {}
+        if not rest:
+            return
+        if pause is not None:
+            time.sleep(pause)
+    message = "DynamoDB left items of a batch unwritten"
+    raise Unavailable(message)
 
 
 def _dispatch(operation: str, arguments: dict[str, Any]) -> None:

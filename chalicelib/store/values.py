@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from chalicelib.domain.step import Claim, StepError, Wait, WaitKind
+from chalicelib.domain.step import Claim, PastAttempt, Reset, StepError, StepStatus, Wait, WaitKind
 from chalicelib.domain.value import Offloaded, Value, dumps
+from chalicelib.domain.workflow import WorkflowSettings
 from chalicelib.store.times import from_microseconds, microseconds_of, text_of, time_of
 
 _NO_DEADLINE: Final = None
 #: What a claim's list holds after its attempt and time, while nothing says otherwise.
-_CLAIM_DEFAULTS: Final = ("", _NO_DEADLINE, 1, 0, 0)
+_CLAIM_DEFAULTS: Final[Sequence[Any]] = ("", _NO_DEADLINE, 1, 0, 0)
+#: What a past attempt's list holds after its number, generation and status, while nothing says otherwise.
+_ATTEMPT_DEFAULTS: Final[Sequence[Any]] = (None, None, None, None, None, None)
+#: A workflow's settings while nothing says otherwise: of these nothing is stored.
+_DEFAULT_SETTINGS: Final = WorkflowSettings()
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def inline(value: Value) -> str | None:
@@ -55,6 +61,62 @@ def claims_of(text: str | None) -> dict[str, Claim]:
     return {key: _claim(key, fields) for key, fields in json.loads(text).items()}
 
 
+def attempts_text(attempts: Sequence[PastAttempt]) -> str | None:
+    """Return past attempts as text, one short list each."""
+    return dumps([_attempt_list(attempt) for attempt in attempts]) if attempts else None
+
+
+def attempts_of(text: str | None) -> tuple[PastAttempt, ...]:
+    """Return the past attempts that ``attempts_text`` wrote."""
+    return tuple(_attempt(fields) for fields in json.loads(text)) if text is not None else ()
+
+
+def resets_text(resets: Sequence[Reset]) -> str | None:
+    """Return resets as text, one short list each."""
+    if not resets:
+        return None
+    return dumps(
+        [[one.generation, one.step, int(one.subtree), int(one.reopened), int(one.forced)] for one in resets],
+    )
+
+
+def resets_of(text: str | None) -> tuple[Reset, ...]:
+    """Return the resets that ``resets_text`` wrote."""
+    found = json.loads(text) if text is not None else ()
+    return tuple(
+        Reset(generation=generation, step=step, subtree=bool(subtree), reopened=bool(reopened), forced=bool(forced))
+        for generation, step, subtree, reopened, forced in found
+    )
+
+
+def texts_text(texts: Sequence[str]) -> str | None:
+    """Return a list of texts as text."""
+    return dumps(list(texts)) if texts else None
+
+
+def texts_of(text: str | None) -> tuple[str, ...]:
+    """Return the texts that ``texts_text`` wrote."""
+    return tuple(json.loads(text)) if text is not None else ()
+
+
+def settings_text(settings: WorkflowSettings) -> str | None:
+    """Return what differs from a workflow's usual settings as text."""
+    fields = {name: value for name, value in vars(settings).items() if value != getattr(_DEFAULT_SETTINGS, name)}
+    if settings.timeout is not None:
+        fields["timeout"] = settings.timeout // _MICROSECOND
+    return dumps(fields) if fields else None
+
+
+def settings_of(text: str | None) -> WorkflowSettings:
+    """Return the settings that ``settings_text`` wrote."""
+    if text is None:
+        return _DEFAULT_SETTINGS
+    fields = json.loads(text)
+    if "timeout" in fields:
+        fields["timeout"] = fields["timeout"] * _MICROSECOND
+    return WorkflowSettings(**fields)
+
+
 def tags_of(text: str | None) -> dict[str, str]:
     """Return tags stored as JSON text."""
     tags: dict[str, str] = json.loads(text) if text is not None else {}
@@ -81,6 +143,8 @@ def wait_text(wait: Wait | None) -> str | None:
         "until": _moment(wait.until),
         "note": wait.note,
         "approvers": list(wait.approvers) or None,
+        "forbid_self_approval": wait.forbid_self_approval or None,
+        "ticket": wait.ticket,
     }
     return dumps({name: value for name, value in fields.items() if value is not None})
 
@@ -97,6 +161,8 @@ def wait_of(text: str | None) -> Wait | None:
         until=time_of(until) if until is not None else None,
         note=fields.get("note"),
         approvers=tuple(fields.get("approvers", ())),
+        forbid_self_approval=fields.get("forbid_self_approval", False),
+        ticket=fields.get("ticket"),
     )
 
 
@@ -107,15 +173,12 @@ def _moment(at: datetime | None) -> str | None:
 def _claim_list(claim: Claim) -> list[Any]:
     deadline = microseconds_of(claim.deadline) if claim.deadline is not None else _NO_DEADLINE
     rest = [claim.owner, deadline, claim.generation, claim.failures, claim.losses]
-    while rest and rest[-1] == _CLAIM_DEFAULTS[len(rest) - 1]:
-        rest.pop()
-    return [claim.attempt, microseconds_of(claim.at), *rest]
+    return [claim.attempt, microseconds_of(claim.at), *_trimmed(rest, _CLAIM_DEFAULTS)]
 
 
 def _claim(key: str, fields: list[Any]) -> Claim:
     attempt, at, *rest = fields
-    rest.extend(_CLAIM_DEFAULTS[len(rest) :])
-    owner, deadline, generation, failures, losses = rest
+    owner, deadline, generation, failures, losses = (*rest, *_CLAIM_DEFAULTS[len(rest) :])
     return Claim(
         key=key,
         attempt=attempt,
@@ -126,3 +189,37 @@ def _claim(key: str, fields: list[Any]) -> Claim:
         failures=failures,
         losses=losses,
     )
+
+
+def _attempt_list(attempt: PastAttempt) -> list[Any]:
+    rest = [
+        microseconds_of(attempt.started_at) if attempt.started_at is not None else None,
+        microseconds_of(attempt.finished_at) if attempt.finished_at is not None else None,
+        None if isinstance(attempt.output, Offloaded) else attempt.output,
+        handle(attempt.output),
+        error_text(attempt.error),
+        attempt.event_id,
+    ]
+    return [attempt.attempt, attempt.generation, attempt.status.value, *_trimmed(rest, _ATTEMPT_DEFAULTS)]
+
+
+def _attempt(fields: list[Any]) -> PastAttempt:
+    attempt, generation, status, *rest = fields
+    started_at, finished_at, output, output_handle, error, event_id = (*rest, *_ATTEMPT_DEFAULTS[len(rest) :])
+    return PastAttempt(
+        attempt=attempt,
+        generation=generation,
+        status=StepStatus(status),
+        started_at=from_microseconds(started_at) if started_at is not None else None,
+        finished_at=from_microseconds(finished_at) if finished_at is not None else None,
+        output=output if output_handle is None else value_of(None, output_handle),
+        error=error_of(error),
+        event_id=event_id,
+    )
+
+
+def _trimmed(rest: list[Any], defaults: Sequence[Any]) -> list[Any]:
+    """Return a list without what goes without saying at its end."""
+    while rest and rest[-1] == defaults[len(rest) - 1]:
+        rest.pop()
+    return rest

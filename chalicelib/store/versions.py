@@ -2,63 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 from pynamodb.expressions.condition import And, Condition
 
 from chalicelib.domain.workflow import Workflow, WorkflowVersion
-from chalicelib.store import keys, transactions, values, workflows
+from chalicelib.store import keys, transactions, workflows
 from chalicelib.store.paging import Page, decoded_number, page_of
-from chalicelib.store.table import Flag, Item, MaybeText, Text, Time, Whole, find, none_if_impossible, query
-
-
-class VersionItem(Item):
-    """A version."""
-
-    id = Text()
-    source = MaybeText()
-    source_handle = MaybeText()
-    #: Absent while it may still change.
-    deployed = Flag()
-    created_by = Text()
-    created_at = Time()
-    updated_at = Time()
-    restored_from = MaybeText()
-
-    @classmethod
-    def of(cls, version: WorkflowVersion) -> Self:
-        """Return the item of a version."""
-        return cls(
-            *keys.version(version.workflow_id, version.number),
-            id=version.id,
-            source=values.inline(version.source),
-            source_handle=values.handle(version.source),
-            deployed=version.deployed or None,
-            created_by=version.created_by,
-            created_at=version.created_at,
-            updated_at=version.updated_at,
-            restored_from=version.restored_from,
-        )
-
-    def version(self) -> WorkflowVersion:
-        """Return the version."""
-        return WorkflowVersion(
-            id=self.id,
-            workflow_id=keys.id_of(self.pk),
-            number=int(keys.member_of(self.sk)),
-            source=values.value_of(self.source, self.source_handle),
-            deployed=bool(self.deployed),
-            created_by=self.created_by,
-            created_at=self.created_at,
-            updated_at=self.updated_at,
-            restored_from=self.restored_from,
-        )
-
-
-class VersionIdItem(Item):
-    """Which number a version's id has, so that finding one does not read them all."""
-
-    number = Whole()
+from chalicelib.store.table import find, none_if_impossible, query
+from chalicelib.store.version_items import VersionIdItem, VersionItem, creation
 
 
 def create(version: WorkflowVersion, *, workflow: Workflow) -> None:
@@ -66,12 +16,7 @@ def create(version: WorkflowVersion, *, workflow: Workflow) -> None:
 
     Superseded if the workflow changed meanwhile: of two versions made at once, one has the number.
     """
-    pointer = VersionIdItem(*keys.version_id(version.workflow_id, version.id), number=version.number)
-    transactions.commit(
-        workflows.change(workflow),
-        transactions.create(VersionItem.of(version), part="version"),
-        transactions.create(pointer, part="version"),
-    )
+    transactions.commit(workflows.change(workflow), *creation(version))
 
 
 def overwrite(version: WorkflowVersion, *, workflow: Workflow) -> None:

@@ -4,76 +4,89 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Self
+from datetime import datetime
 
-from chalicelib.domain.workflow import Deployment, Workflow, WorkflowKind
-from chalicelib.store import deployments, keys, transactions
+from pynamodb.expressions.update import Action
+
+from chalicelib.domain.workflow import Deployment, Workflow, WorkflowVersion
+from chalicelib.store import deployments, keys, times, transactions, version_items
+from chalicelib.store.counters import active_runs
+from chalicelib.store.keys import Key
 from chalicelib.store.paging import Page, listed
-from chalicelib.store.table import Item, MaybeText, MaybeTime, Text, Time, Whole, find, get_many, none_if_impossible
+from chalicelib.store.table import Sweep, find, get_many, none_if_impossible, query
 from chalicelib.store.transactions import Write
+from chalicelib.store.workflow_items import SlugItem, WorkflowItem, due_milliseconds
+
+__all__ = [
+    "active_runs",
+    "change",
+    "create",
+    "due",
+    "find_by_slug",
+    "load",
+    "page",
+    "publish",
+    "put",
+    "set_due",
+    "trash",
+    "update",
+]
 
 #: How many deployments, of two items each, go into one transaction beside the workflow.
 _TAKEN_DOWN_AT_ONCE = 49
 
 
-class WorkflowItem(Item):
-    """The root of a workflow's collection."""
-
-    project_id = Text()
-    #: In the list of workflows, or in that of the trash.
-    list_key = Text()
-    name = Text()
-    description = Text()
-    kind = Text()
-    current_version = Whole()
-    created_at = Time()
-    updated_at = Time()
-    deleted_at = MaybeTime()
-    trigger_code = MaybeText()
-    revision = Whole()
-
-    @classmethod
-    def of(cls, workflow: Workflow) -> Self:
-        """Return the item of a workflow."""
-        if workflow.deleted_at is None:
-            list_key = keys.listed_workflow(workflow.updated_at, workflow.id)
-        else:
-            list_key = keys.trashed_workflow(workflow.deleted_at, workflow.id)
-        return cls(
-            *keys.workflow(workflow.id),
-            project_id=workflow.project_id,
-            list_key=list_key,
-            name=workflow.name,
-            description=workflow.description,
-            kind=workflow.kind.value,
-            current_version=workflow.current_version,
-            created_at=workflow.created_at,
-            updated_at=workflow.updated_at,
-            deleted_at=workflow.deleted_at,
-            trigger_code=workflow.trigger_code,
-            revision=workflow.revision,
-        )
-
-    def workflow(self) -> Workflow:
-        """Return the workflow."""
-        return Workflow(
-            id=keys.id_of(self.pk),
-            project_id=self.project_id,
-            name=self.name,
-            description=self.description,
-            kind=WorkflowKind(self.kind),
-            current_version=self.current_version,
-            created_at=self.created_at,
-            updated_at=self.updated_at,
-            deleted_at=self.deleted_at,
-            trigger_code=self.trigger_code,
-            revision=self.revision,
-        )
-
-
 def put(workflow: Workflow) -> None:
-    """Create a workflow; Exists if it is there."""
+    """Create a workflow that has neither slug nor version; Exists if it is there."""
     transactions.make(transactions.create(WorkflowItem.of(workflow)))
+
+
+def create(
+    workflow: Workflow,
+    version: WorkflowVersion | None = None,
+    deployment: Deployment | None = None,
+) -> None:
+    """Create a workflow, with its slug, its first version and what is deployed of it, all or nothing.
+
+    Exists by its ``part``: the ``workflow`` is there already, or else its ``slug`` is another's. Of two that take one
+    slug at once, one has it.
+    """
+    transactions.commit(
+        transactions.create(WorkflowItem.of(workflow), part="workflow"),
+        *([_slug_taken(workflow)] if workflow.slug is not None else ()),
+        *(version_items.creation(version) if version is not None else ()),
+        *([deployments.placing(deployment, None)] if deployment is not None else ()),
+    )
+
+
+def publish(
+    workflow: Workflow,
+    version: WorkflowVersion,
+    deployment: Deployment,
+    *,
+    before: Workflow,
+    replaces: Deployment | None,
+) -> None:
+    """Write a changed workflow with one more version, and deploy that in place of ``replaces``, all or nothing.
+
+    Superseded if the workflow is not of the revision before, or something else is deployed there: of two that publish
+    at once, one does. Exists if its new slug is another's.
+    """
+    transactions.commit(
+        change(workflow),
+        *version_items.creation(version),
+        deployments.placing(deployment, replaces),
+        *_slug_moved(before, workflow),
+    )
+
+
+@none_if_impossible
+def find_by_slug(project_id: str, slug: str) -> Workflow | None:
+    """Return the project's workflow of that slug, if it has one."""
+    pointer = find(SlugItem, keys.slug(project_id, slug))
+    workflow = load(pointer.workflow_id) if pointer else None
+    # Between the two reads it may have been given another slug, or gone to the trash.
+    return workflow if workflow is not None and workflow.slug == slug and workflow.deleted_at is None else None
 
 
 @none_if_impossible
@@ -84,18 +97,23 @@ def load(workflow_id: str) -> Workflow | None:
 
 
 def update(workflow: Workflow) -> None:
-    """Write a changed workflow, its ``revision`` one higher; Superseded if the stored one is not the one before."""
+    """Write a changed workflow, its ``revision`` one higher; Superseded if the stored one is not the one before.
+
+    Its slug stays. Should its schedule have been set on since it was loaded, it is due again at the time before: the
+    run that was started then has an id that follows from that time, and is not started twice.
+    """
     transactions.make(change(workflow))
 
 
 def trash(workflow: Workflow, *, deployed: Sequence[tuple[Deployment, str | None]]) -> None:
-    """Write a workflow that is in the trash now, and take its deployments down with it.
+    """Write a workflow that is in the trash now, take its deployments down with it, free its slug and end its schedule.
 
     ``deployed`` has each deployment with the digest of its function's token. Superseded if the workflow or one of them
     has changed. Of more than forty-nine the rest is taken down afterwards: none can be added any more by then.
     """
     first, rest = deployed[:_TAKEN_DOWN_AT_ONCE], deployed[_TAKEN_DOWN_AT_ONCE:]
-    transactions.commit(change(workflow), *_removals(first))
+    freed = (_slug_freed(workflow),) if workflow.slug is not None else ()
+    transactions.commit(change(workflow), *freed, *_removals(first))
     for deployment, digest in rest:
         transactions.commit(*deployments.removal(deployment, digest))
 
@@ -103,6 +121,36 @@ def trash(workflow: Workflow, *, deployed: Sequence[tuple[Deployment, str | None
 def page(project_id: str, *, cursor: str | None, limit: int) -> Page[Workflow]:
     """Return a project's workflows, the last changed first, without the trash; a cursor not of ours is Invalid."""
     return listed(project_id, keys.LISTED_WORKFLOWS, cursor, limit, _workflows)
+
+
+def due(now: datetime, limit: int) -> list[Workflow]:
+    """Return at most ``limit`` workflows whose schedule is due by now, the longest due first, as they stand now."""
+    by_now = WorkflowItem.next_check_at <= times.milliseconds_of(now)
+    found = query(keys.SCHEDULE_SHARD, by_now, index=Sweep.Meta.index_name, limit=limit)
+    workflows = _at([Key(raw["pk"]["S"], raw["sk"]["S"]) for raw in found])
+    return [workflow for workflow in workflows if workflow.due_at is not None and workflow.due_at <= now]
+
+
+def set_due(workflow: Workflow, due_at: datetime | None) -> None:
+    """Set when a workflow's schedule is due next, or that it never is, and leave all else as it is.
+
+    Superseded if it has another due time than it was loaded with, or none: whoever changed the workflow has set it
+    anew. Of two sweeps that set the same, both succeed.
+    """
+    before = due_milliseconds(workflow)
+    as_loaded = WorkflowItem.next_check_at.does_not_exist() if before is None else WorkflowItem.next_check_at == before
+    after = times.milliseconds_of(due_at) if due_at is not None else None
+    actions: list[Action] = (
+        [WorkflowItem.next_check_at.remove(), WorkflowItem.sweep_shard.remove()]
+        if after is None
+        else [WorkflowItem.next_check_at.set(after), WorkflowItem.sweep_shard.set(keys.SCHEDULE_SHARD)]
+    )
+    in_use = WorkflowItem.pk.exists() & WorkflowItem.deleted_at.does_not_exist()
+    transactions.make_once(
+        transactions.update(WorkflowItem, keys.workflow(workflow.id), actions, in_use & as_loaded, part="workflow"),
+        WorkflowItem,
+        landed=lambda stored: (stored.next_check_at, stored.deleted_at) == (after, None),
+    )
 
 
 def change(workflow: Workflow) -> Write:
@@ -115,7 +163,32 @@ def _removals(deployed: Sequence[tuple[Deployment, str | None]]) -> Iterator[Wri
 
 
 def _workflows(positions: Sequence[str]) -> Iterator[Workflow]:
-    wanted = [keys.workflow(keys.member_of(position)) for position in positions]
-    raws = get_many(wanted)
-    found = (WorkflowItem.from_raw_data(raws[key]).workflow() for key in wanted if key in raws)
+    found = _at([keys.workflow(keys.member_of(position)) for position in positions])
     return (workflow for workflow in found if workflow.deleted_at is None)
+
+
+def _at(wanted: Sequence[Key]) -> Iterator[Workflow]:
+    raws = get_many(wanted)
+    return (WorkflowItem.from_raw_data(raws[key]).workflow() for key in wanted if key in raws)
+
+
+def _slug_moved(before: Workflow, after: Workflow) -> Iterator[Write]:
+    """Yield the writes that give a workflow its new slug, if it is a new one."""
+    if before.slug == after.slug:
+        return
+    if before.slug is not None:
+        yield _slug_freed(before)
+    if after.slug is not None:
+        yield _slug_taken(after)
+
+
+def _slug_taken(workflow: Workflow) -> Write:
+    return transactions.create(SlugItem(*_slug_key(workflow), workflow_id=workflow.id), part="slug")
+
+
+def _slug_freed(workflow: Workflow) -> Write:
+    return transactions.delete(SlugItem, _slug_key(workflow), SlugItem.workflow_id == workflow.id, part="slug")
+
+
+def _slug_key(workflow: Workflow) -> Key:
+    return keys.slug(workflow.project_id, workflow.slug or "")

@@ -12,7 +12,8 @@ from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.step import StepError, WaitKind
 from chalicelib.store import keys, runs
 from chalicelib.store.errors import Superseded
-from chalicelib.store.run_items import LARGEST_IN_ROOT, StepItem
+from chalicelib.store.run_items import LARGEST_IN_ROOT
+from chalicelib.store.step_items import StepItem
 from tests.conftest import Table
 from tests.store.builders import (
     CHECK_AT,

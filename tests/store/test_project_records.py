@@ -174,15 +174,16 @@ def test_an_idempotency_record_expires_by_itself_but_not_too_early(table: Table)
     assert any(last <= int(item["ttl"]["N"]) <= last + 1 for item in items["Items"])
 
 
-def test_a_history_is_listed_newest_first() -> None:
+def test_a_history_is_listed_newest_last() -> None:
     run = a_run()
-    made = [a_history_record(run, at=later(place), reason="why", outcome=Outcome.REFUSED) for place in range(5)]
+    refused = {"reason": "why", "outcome": Outcome.REFUSED, "refusal": "it has ended", "step": "each.1.charge"}
+    made = [a_history_record(run, at=later(place), **refused) for place in range(5)]
     made.append(a_history_record(run, at=later(9)))
     for record in made:
         history.put(record)
     first = history.page(run.id, cursor=None, limit=4)
     second = history.page(run.id, cursor=first.cursor, limit=4)
-    assert (*first.items, *second.items) == tuple(reversed(made))
+    assert (*first.items, *second.items) == tuple(made)
     assert second.cursor is None
     with pytest.raises(Invalid):
         history.page(run.id, cursor="none", limit=4)

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.domain.idempotency import IdempotencyRecord
 from chalicelib.domain.run import Run, RunStatus
-from chalicelib.domain.step import StepError, StepStatus, Wait, WaitKind
+from chalicelib.domain.step import PastAttempt, Reset, StepError, StepStatus, Wait, WaitKind
 from chalicelib.domain.value import Json, Offloaded
 from chalicelib.store import history, idempotency, keys, runs
 from chalicelib.store.errors import Exists, Superseded
@@ -51,6 +51,14 @@ def a_full_run() -> Run:
         parent_step="child",
         depth=2,
         retry_of_run_id="before",
+        created_by_key_id="key1",
+        disabled=("charge", "each.ship"),
+        resets=(
+            Reset(generation=2, step="charge", subtree=True, reopened=False),
+            Reset(generation=3, step="ship", subtree=False, reopened=True, forced=True),
+        ),
+        counted=True,
+        hold_until=later(4),
         wake_seq=3,
         lease_seq=4,
         lease=a_lease(),
@@ -83,7 +91,7 @@ def test_the_full_run_of_these_tests_is_full() -> None:
 
 @pytest.mark.parametrize("run", [a_run(), a_full_run(), a_run(payload=None)], ids=["bare", "full", "no payload"])
 def test_a_run_comes_back_as_it_went_in(run: Run) -> None:
-    runs.put(run)
+    runs.put(run, most_concurrent=1)
     assert runs.load(run.id) == run
     loaded = runs.load_collection(run.id)
     assert loaded is not None
@@ -155,12 +163,27 @@ def test_an_idempotency_key_in_use_creates_no_run() -> None:
 
 def test_a_collection_has_the_steps_and_the_events_in_order() -> None:
     run = a_stored_run()
+    past = PastAttempt(
+        attempt=1,
+        generation=1,
+        status=StepStatus.FAILED,
+        started_at=NOW,
+        finished_at=later(2),
+        output=[{"a": None}],
+        error=StepError(code="a", message="b", step="i"),
+        event_id="0001",
+    )
     records = [
         a_record("charge", output=Offloaded(digest="ab", size=1), claims={"ship": a_claim("ship")}, generation=2),
         a_record("each.1.ask", status=StepStatus.WAITING, wait=Wait(kind=WaitKind.EVENT, event_type="a", until=NOW)),
         a_record("f", status=StepStatus.FAILED, error=StepError(code="a", message="b"), failures=2, losses=1),
         a_record("g", status=StepStatus.PENDING, retry_at=later(9), started_at=None, finished_at=None, output=None),
         a_record("h", branch="yes", event_id="0001", attempt=3),
+        a_record("i", attempts=(past, replace(past, output=Offloaded(digest="ef", size=3))), forced=True),
+        a_record("j", status=StepStatus.RUNNING, wait=Wait(kind=WaitKind.JOB, event_type="ticket:j:1:0", ticket="t")),
+        a_record(
+            "k", attempts=(replace(past, started_at=None, finished_at=None, error=None, event_id=None, output=None),)
+        ),
         a_record("ö" * 300),
     ]
     for record in records:
@@ -186,6 +209,32 @@ def test_a_collection_of_many_pages_is_read_whole() -> None:
     loaded = runs.load_collection(run.id)
     assert loaded is not None
     assert len(loaded.records) == 6
+
+
+def test_the_records_that_a_run_begins_with_are_there_before_it(calls: Calls) -> None:
+    run = a_run()
+    records = [a_record(f"s{number}") for number in range(60)]
+    runs.put_records(run.id, records)
+    runs.put_records(run.id, records)
+    assert calls.operations == ["BatchWriteItem"] * 6
+    assert runs.load_collection(run.id) is None
+    runs.put(run)
+    loaded = runs.load_collection(run.id)
+    assert loaded is not None
+    assert loaded.records == {record.key: record for record in records}
+    after = replace(records[0], revision=2, output=None)
+    runs.put_step(run.id, after, write_id="1")
+    assert runs.load_steps([(run.id, "s0")]) == {(run.id, "s0"): after}
+
+
+def test_the_steps_of_many_runs_are_read_at_once(calls: Calls) -> None:
+    made = {(a_stored_run().id, key): a_record(key) for key in ("a", "ö" * 300, "b")}
+    for (run_id, _), record in made.items():
+        runs.put_step(run_id, record, write_id="1")
+    calls.sent.clear()
+    assert runs.load_steps([*made, ("none", "a"), *made]) == made
+    assert calls.operations == ["BatchGetItem"]
+    assert runs.load_steps([]) == {}
 
 
 def test_a_look_says_who_drives_and_whether_the_run_was_woken() -> None:

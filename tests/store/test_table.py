@@ -13,7 +13,8 @@ from chalicelib import settings
 from chalicelib.store import api_keys, keys, runs, table, workflows
 from chalicelib.store.errors import Rejected, Unavailable
 from chalicelib.store.keys import Key
-from chalicelib.store.run_items import RunItem, StepItem
+from chalicelib.store.run_items import RunItem
+from chalicelib.store.step_items import StepItem
 from chalicelib.store.table import Item
 from tests.conftest import Table
 from tests.store.builders import a_record, a_stored_run, a_workflow
