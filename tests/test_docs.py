@@ -15,7 +15,7 @@ from chalicelib.api import catalog
 from chalicelib.api.dialects import TRIGGER_API
 from chalicelib.domain import template
 from chalicelib.domain.access import Scope, word_for
-from chalicelib.domain.definition import ON_ERROR, StepType
+from chalicelib.domain.definition import ON_ERROR
 from chalicelib.domain.graph_edges import LABELS
 from chalicelib.domain.graph_fields import FIELDS
 from chalicelib.domain.refusal import Refusal
@@ -100,7 +100,8 @@ def test_each_type_of_step_is_there_with_its_fields_and_which_may_be_left_out() 
         for name, data, _, _ in rows("| type | `data` | edges | output |")
     }
     known = {
-        str(kind): {name if field.required else f"{name}?" for name, field in FIELDS[kind].items()} for kind in StepType
+        str(kind): {name if field.required else f"{name}?" for name, field in fields.items()}
+        for kind, fields in FIELDS.items()
     }
     assert written == known
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from chalicelib.domain import graph_checks as check
 from chalicelib.domain.definition import StepType
-from chalicelib.domain.graph_fields import read_data
+from chalicelib.domain.graph_fields import FIELDS, read_data
 from chalicelib.domain.graph_problems import Place, shown
 from chalicelib.domain.references import Found
 from chalicelib.domain.retry import Backoff, RetryPolicy
@@ -118,9 +118,10 @@ def _type(given: Json, place: Place, kind: WorkflowKind) -> StepType | None:
         step_type = StepType(given) if isinstance(given, str) else None
     except ValueError:
         step_type = None
-    if step_type is None:
-        place.refuse(f"the type must be one of {', '.join(StepType)}")
-    elif kind is WorkflowKind.SCRIPT and step_type in WAITING:
+    if step_type not in FIELDS:
+        place.refuse(f"the type must be one of {', '.join(FIELDS)}")
+        return None
+    if kind is WorkflowKind.SCRIPT and step_type in WAITING:
         place.refuse(f"a script cannot wait: it has no {step_type} steps")
     return step_type
 

@@ -1,8 +1,8 @@
 """Schedules: five cron fields in a time zone, checked when a workflow is saved, and asked when they are due next.
 
 The fields are cronsim's, and so Debian's: where both day fields are narrowed, a day that fits either will do. When
-clocks go forward, a time of day that is left out comes as soon as they have; when they go back, it does not come twice. Only
-this module knows the library.
+clocks go forward, a time of day that is left out comes as soon as they have; when they go back, it does not come twice.
+Only this module knows the library.
 """
 
 from __future__ import annotations

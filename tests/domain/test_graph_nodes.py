@@ -32,6 +32,7 @@ def deep(levels: int) -> Json:
         *(({"id": taken}, "id", "already means something") for taken in ("event", "payload", "steps", "run", "error")),
         ({"type": None}, "type", "the type must be one of http_request, lambda"),
         ({"type": "teleport"}, "type", "the type must be one of"),
+        ({"type": "job"}, "type", "the type must be one of"),
         ({"type": ["sleep"]}, "type", "the type must be one of"),
         ({"name": None}, "name", "a name is required"),
         ({"name": " "}, "name", "a name is required"),
