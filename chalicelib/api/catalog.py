@@ -44,6 +44,33 @@ RESOURCES: Final[Mapping[str, Mapping[str, Sequence[str]]]] = MappingProxyType(
             "/api/workflows/{workflow_id}/runs/{run_id}/resume": ("POST",),
             "/api/workflows/{workflow_id}/runs/{run_id}/terminate": ("POST",),
         },
+        f"{_API}.workflow_runs_api.whoami": {
+            "/v1/whoami": ("GET",),
+        },
+        f"{_API}.workflow_runs_api.workflows": {
+            "/v1/workflows": ("GET", "POST"),
+            "/v1/workflows/{workflow_id}": ("GET", "PATCH", "DELETE"),
+            "/v1/workflows/{workflow_id}/clone": ("POST",),
+        },
+        f"{_API}.workflow_runs_api.workflow_versions": {
+            "/v1/workflows/{workflow_id}/versions": ("GET",),
+            "/v1/workflows/{workflow_id}/versions/{version_id}": ("GET",),
+            "/v1/workflows/{workflow_id}/versions/{version_id}/steps": ("GET",),
+            "/v1/workflows/{workflow_id}/versions/{version_id}/diff/{other_version_id}": ("GET",),
+        },
+        f"{_API}.workflow_runs_api.workflow_graphs": {
+            "/v1/workflows/{workflow_id}/graph": ("GET",),
+            "/v1/workflows/{workflow_id}/dry-run": ("POST",),
+            "/v1/workflows/{workflow_id}/plan": ("POST",),
+        },
+        f"{_API}.workflow_runs_api.triggers": {
+            "/v1/workflows/{workflow_id}/trigger": ("POST",),
+            "/v1/workflow-runs/{run_id}/retry": ("POST",),
+        },
+        f"{_API}.workflow_runs_api.bulk": {
+            "/v1/workflow-runs/bulk-cancel": ("POST",),
+            "/v1/workflow-runs/bulk-replay": ("POST",),
+        },
         f"{_API}.function_urls": {
             "/functions/{token}": ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
         },

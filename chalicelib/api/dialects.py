@@ -50,6 +50,8 @@ class Dialect:
     text: Callable[[BaseModel], str] = field(default=lambda model: model.model_dump_json(by_alias=True))
     #: What an empty body is read as.
     empty_body: bytes = b""
+    #: The methods whose requests may carry an Idempotency-Key, each kept as the dialect's own endpoints need not know.
+    repeatable: frozenset[str] = frozenset()
 
     def problem(self, refused: Refusal, *, request_id: str) -> Problem:
         """Return what to say of a refusal."""
@@ -222,4 +224,5 @@ WORKFLOW_RUNS_API = Dialect(
     ),
     text=lambda model: model.model_dump_json(by_alias=True, exclude_none=True),
     empty_body=b"{}",
+    repeatable=frozenset({"POST"}),
 )

@@ -3,7 +3,7 @@
 A view is an ordinary function. It is called as ``view(caller, **path_ids, body=…, query=…, headers=…)``, with those of
 the last three that the endpoint declares a model for, and returns a model or JSON value, or a ``Reply`` to set the
 status or a header too. Before it is called, in this order: the key is checked, then its scope, then the path, the
-query, the headers and the body.
+query, the headers and the body; last, where the API remembers idempotency keys, whether it has been answered before.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from types import MappingProxyType
 from typing import Final, Generic, TypeAlias, TypeVar, cast
@@ -22,11 +22,13 @@ from chalicelib.api import bodies
 from chalicelib.api.dialects import Dialect, Problem, unforeseen
 from chalicelib.api.requests import Call, Caller, HttpRequest, path_ids
 from chalicelib.domain.access import Actor, Scope
-from chalicelib.domain.refusal import Refusal, TryLater
+from chalicelib.domain.idempotency import request_digest
+from chalicelib.domain.refusal import Invalid, Refusal, TryLater
 from chalicelib.domain.value import Json, dumps
-from chalicelib.services import authentication
+from chalicelib.services import authentication, once
 from chalicelib.services.availability import PASSING
 from chalicelib.services.faults import describe
+from chalicelib.services.once import Made
 
 View = TypeVar("View", bound=Callable[..., object])
 
@@ -35,6 +37,7 @@ _log = logging.getLogger("stepwell.api")
 #: HTTP methods that an endpoint may answer; OPTIONS is the gateway's, for CORS.
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
+_IDEMPOTENCY_KEY: Final = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 class Nothing(Enum):
@@ -161,9 +164,9 @@ def answer(endpoint: Endpoint, request: HttpRequest) -> Answer:
     """Answer a request; whatever happens, in the endpoint's dialect and with the request's id."""
     about = {"request_id": request.request_id, "endpoint": f"{endpoint.method} {endpoint.path}"}
     try:
-        reply = _reply(endpoint, request)
-        text = _text(reply.body, endpoint.dialect)
-        return _answer(reply.status or endpoint.status, text, request, reply.headers)
+        made = _made(endpoint, request)
+        replayed = {"Idempotency-Replayed": "true"} if made.replayed else {}
+        return _answer(made.status, made.body, request, {**made.headers, **replayed})
     except Refusal as refused:
         return _refusal_answer(endpoint.dialect, refused, request)
     except PASSING as error:
@@ -180,20 +183,59 @@ def _refusal_answer(dialect: Dialect, refused: Refusal, request: HttpRequest) ->
     return _problem_answer(dialect, dialect.problem(refused, request_id=request.request_id), request)
 
 
-def _reply(endpoint: Endpoint, request: HttpRequest) -> Reply[Content]:
-    dialect = endpoint.dialect
-    caller = _call(request) if endpoint.scope is None else _caller(dialect, endpoint.scope, request)
+def _made(endpoint: Endpoint, request: HttpRequest) -> Made:
+    """Return what the view makes of the request, or has made of the same one before."""
+    caller = _call(request) if endpoint.scope is None else _caller(endpoint.dialect, endpoint.scope, request)
+    arguments = _arguments(endpoint, request)
+    key = request.headers.get("idempotency-key") if endpoint.method in endpoint.dialect.repeatable else None
+    if key is None or not isinstance(caller, Caller):
+        return _called(endpoint, caller, arguments)
+    if not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise Invalid("Idempotency-Key must be 1 to 255 visible ASCII characters", field="Idempotency-Key")
+    sent = once.Sent(
+        project_id=caller.project_id,
+        scope=f"{endpoint.method} {endpoint.path}",
+        key=key,
+        digest=_digest(arguments),
+        now=request.at,
+    )
+    return once.once(sent, lambda use: _called(endpoint, replace(caller, once=use), arguments))
+
+
+def _arguments(endpoint: Endpoint, request: HttpRequest) -> dict[str, object]:
+    wording = endpoint.dialect.wording
     arguments: dict[str, object] = {**path_ids(request)}
     if endpoint.query is not None:
-        query = bodies.single(request.query, wording=dialect.wording)
-        arguments["query"] = bodies.checked(endpoint.query, query, wording=dialect.wording)
+        arguments["query"] = bodies.checked(
+            endpoint.query, bodies.single(request.query, wording=wording), wording=wording
+        )
     if endpoint.headers is not None:
-        arguments["headers"] = bodies.checked(endpoint.headers, dict(request.headers), wording=dialect.wording)
+        arguments["headers"] = bodies.checked(endpoint.headers, dict(request.headers), wording=wording)
     if endpoint.body is not None:
-        sent = bodies.read_json(request.body if request.body.strip() else dialect.empty_body)
-        arguments["body"] = bodies.checked(endpoint.body, sent, wording=dialect.wording)
+        sent = bodies.read_json(request.body, when_empty=endpoint.dialect.empty_body)
+        arguments["body"] = bodies.checked(endpoint.body, sent, wording=wording)
+    return arguments
+
+
+def _digest(arguments: Mapping[str, object]) -> str:
+    """Return what tells one request to an endpoint from another: its path, its query and its body."""
+    return request_digest(
+        {
+            name: value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
+            for name, value in arguments.items()
+            if name != "headers"
+        }
+    )
+
+
+def _called(endpoint: Endpoint, caller: Call, arguments: Mapping[str, object]) -> Made:
     result = endpoint.view(caller, **arguments)
-    return result if isinstance(result, Reply) else Reply(body=result)  # type: ignore[arg-type] # a view returns no else
+    reply = result if isinstance(result, Reply) else Reply(body=cast("Content", result))
+    return Made(
+        status=reply.status or endpoint.status,
+        headers=reply.headers,
+        body=_text(reply.body, endpoint.dialect),
+    )
 
 
 def _call(request: HttpRequest) -> Call:

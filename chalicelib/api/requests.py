@@ -18,7 +18,7 @@ from chalicelib.services import identifiers
 _ID: Final = identifiers.FORM
 _STEP: Final = re.compile(r"[A-Za-z0-9_.-]{1,512}", re.ASCII)
 #: Any text of one line; a rendered template may have put anything into it.
-_EVENT_KEY: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,512}")
+_EVENT_KEY: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,512}")
 
 #: What a path parameter names and can look like, for the 404 of one that can name nothing.
 PARAMETERS: Final[Mapping[str, tuple[str, re.Pattern[str]]]] = MappingProxyType(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from chalicelib.domain.value import Json
 
 #: The name space of derived ids.
 _IDS: Final = uuid.UUID("6c1f3b0e-8d43-5f0a-9a55-1f1f5d4c1b6e")
@@ -54,9 +58,15 @@ class FirstUse:
     scope: str
     #: The key as its sender wrote it.
     key: str
+    #: The first use.
     at: datetime
 
     def derived_id(self, noun: str) -> str:
         """Return the id of the ``noun`` that the request creates: a UUID, the same whenever it is made again."""
         parts = (self.project_id, self.scope, self.key, self.at.isoformat(), noun)
         return str(uuid.uuid5(_IDS, "\n".join(parts)))
+
+
+def request_digest(request: Json) -> str:
+    """Return what tells one request from another: the same for the same JSON, whatever the order of its names."""
+    return hashlib.sha256(json.dumps(request, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import Annotated, Final
 
 from pydantic import Field
@@ -14,9 +12,9 @@ from chalicelib.api.requests import Caller
 from chalicelib.api.trigger_api.run_rows import RunShown, RunStatusShown, row, rows
 from chalicelib.api.trigger_api.surface import Done, PageQuery, PageShown, Shown, api
 from chalicelib.domain.access import Scope
-from chalicelib.domain.idempotency import Once
+from chalicelib.domain.idempotency import Once, request_digest
 from chalicelib.domain.refusal import TooLarge
-from chalicelib.domain.value import Json, size_of
+from chalicelib.domain.value import size_of
 from chalicelib.services import connections, identifiers, runs
 
 #: In bytes of JSON, as compact as JavaScript writes it: 100 KB.
@@ -155,8 +153,3 @@ def _once(workflow_id: str, body: TriggerRun, headers: TriggerHeaders) -> Once |
         key=headers.idempotency_key,
         request_digest=request_digest([workflow_id, body.connection_id, body.params]),
     )
-
-
-def request_digest(request: Json) -> str:
-    """Return what tells one request from another: the same for the same JSON, whatever the order of its names."""
-    return hashlib.sha256(json.dumps(request, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
