@@ -1,47 +1,75 @@
-"""What a version holds: the graph, and the trigger code and kind it was saved under, so that it stands by itself."""
+"""What a version holds: a graph or a list of steps, and what it was saved under, so that it stands by itself."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import cast
 
 from chalicelib.domain.definition import Definition
 from chalicelib.domain.value import Json, Value, resolved
-from chalicelib.domain.workflow import WorkflowKind, WorkflowVersion
+from chalicelib.domain.workflow import WorkflowKind, WorkflowSettings, WorkflowVersion
 from chalicelib.services import outside
 from chalicelib.services.values import Values
+from chalicelib.store.values import settings_of, settings_text
 
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """A version's content in the trigger API's form."""
+    """A version's content, in the form of the API that it was saved through."""
 
-    ir: Json
+    #: The graph; None where there are steps.
+    ir: Json = None
+    #: The list of steps as its author sent it; None where there is a graph.
+    steps: Sequence[Json] | None = None
     kind: WorkflowKind
     #: What a function's answer is rendered from.
-    trigger_code: str | None
+    trigger_code: str | None = None
+    #: How the version's runs are started and bounded.
+    settings: WorkflowSettings = field(default_factory=WorkflowSettings)
+
+    @property
+    def shown_ir(self) -> Json:
+        """The content where a graph is asked for: steps have none, and are shown as what they are."""
+        return self.ir if self.steps is None else {"steps": self.steps}
 
 
 def source_of(content: Content, values: Values) -> Value:
     """Return what is recorded of a content; a large one is put outside the record."""
-    return values.kept({"ir": content.ir, "kind": content.kind.value, "triggerCode": content.trigger_code})
+    written: dict[str, Json] = {"kind": content.kind.value}
+    if content.steps is not None:
+        written["steps"] = content.steps
+    else:
+        written |= {"ir": content.ir, "triggerCode": content.trigger_code}
+    settings = settings_text(content.settings)
+    return values.kept(written if settings is None else {**written, "settings": settings})
 
 
 def content_of(version: WorkflowVersion, values: Values) -> Content:
     """Return a version's content."""
     source = resolved(version.source, values.resolver())
     if not isinstance(source, dict):
-        message = f"version {version.id} holds no graph"
+        message = f"version {version.id} holds no content"
         raise TypeError(message)
-    code = source["triggerCode"]
-    return Content(ir=source["ir"], kind=WorkflowKind(source["kind"]), trigger_code=None if code is None else str(code))
+    return Content(
+        ir=source.get("ir"),
+        steps=source.get("steps"),
+        kind=WorkflowKind(source["kind"]),
+        trigger_code=cast("str | None", source.get("triggerCode")),
+        settings=settings_of(cast("str | None", source.get("settings"))),
+    )
 
 
 def compiled(content: Content) -> Definition:
     """Return the definition that a content comes to; InvalidDefinition tells all that is wrong with it.
 
-    The compiler is loaded with the first graph: most requests compile none, and a cold start is the shorter for it.
+    The compiler is loaded with the first content: most requests compile none, and a cold start is the shorter for it.
     """
-    from chalicelib.domain.graph import compile_graph  # noqa: PLC0415 - as just said
+    if content.steps is not None:
+        from chalicelib.domain.step_list import compile_steps  # noqa: PLC0415 - as just said
+
+        return compile_steps(content.steps)
+    from chalicelib.domain.graph import compile_graph  # noqa: PLC0415 - the same
 
     return compile_graph(content.ir, kind=content.kind, trigger_code=content.trigger_code)
 

@@ -50,6 +50,7 @@ def deploy(
             version=version.number,
             kind=workflow.kind,
             function_nonce=_nonce(workflow, before),
+            settings=contents.content_of(version, contents.values_of(project_id)).settings,
             created_by=actor.name,
             created_at=now,
         )
@@ -95,7 +96,7 @@ def _newest(workflow: Workflow, actor: Actor, now: datetime) -> WorkflowVersion:
     content = contents.content_of(newest, contents.values_of(workflow.project_id))
     if content.trigger_code == workflow.trigger_code:
         return newest
-    return versions.save_newest(workflow, content.ir, actor=actor, now=now).version
+    return versions.save_newest(workflow, content, actor=actor, now=now).version
 
 
 def _nonce(workflow: Workflow, before: Deployment | None) -> str | None:

@@ -19,9 +19,9 @@ def known_form(text: str, noun: str) -> str:
     return text
 
 
-def workflow_id() -> str:
-    """Return a new workflow's id."""
-    return f"wf_{uuid.uuid4().hex}"
+def workflow_id(derived: str | None = None) -> str:
+    """Return a new workflow's id; of a UUID that its request leads to, if it has one, so that it can be made again."""
+    return f"wf_{(uuid.uuid4() if derived is None else uuid.UUID(derived)).hex}"
 
 
 def connection_id() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from chalicelib.store.paging import Page
 
 #: Definitions kept in this process; the least used is forgotten.
 _MOST_KEPT: Final = 64
+#: No id of a version is a number.
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,5}", re.ASCII)
 
 _kept: OrderedDict[str, Definition] = OrderedDict()
 _keeping = threading.Lock()
@@ -44,14 +47,14 @@ def save(project_id: str, workflow_id: str, *, ir: Json, actor: Actor, now: date
 
     def use_case() -> Saved:
         workflow = workflows.load(project_id, workflow_id)
-        return save_newest(workflow, ir, actor=actor, now=now)
+        return save_newest(workflow, Content(ir=ir, kind=workflow.kind), actor=actor, now=now)
 
     return judged_anew(use_case)
 
 
-def save_newest(workflow: Workflow, ir: Json, *, actor: Actor, now: datetime) -> Saved:
-    """Save a graph with the workflow's trigger code as its newest version; Superseded if the workflow has moved on."""
-    content = _valid_content(workflow, ir)
+def save_newest(workflow: Workflow, content: Content, *, actor: Actor, now: datetime) -> Saved:
+    """Save a content as the newest version, under what the workflow says; Superseded if the workflow has moved on."""
+    content = _valid(workflow, content)
     newest = find_newest(workflow)
     if newest is None or newest.deployed:
         return Saved(version=_append(workflow, content, actor=actor, now=now), new=True)
@@ -62,20 +65,51 @@ def save_newest(workflow: Workflow, ir: Json, *, actor: Actor, now: datetime) ->
 
 
 def revert(project_id: str, workflow_id: str, version_id: str, *, actor: Actor, now: datetime) -> WorkflowVersion:
-    """Save an earlier version's graph as one more version, with the trigger code that the workflow has now."""
+    """Save an earlier version's content as one more version, under the trigger code and settings of now."""
 
     def use_case() -> WorkflowVersion:
         workflow = workflows.load(project_id, workflow_id)
         earlier = load(workflow, version_id)
-        content = _valid_content(workflow, content_of(earlier, values_of(project_id)).ir)
+        content = _valid(workflow, content_of(earlier, values_of(project_id)))
         return _append(workflow, content, actor=actor, now=now, restored_from=earlier.id)
 
     return judged_anew(use_case)
 
 
+def next_version(
+    workflow: Workflow,
+    content: Content,
+    *,
+    actor: Actor,
+    now: datetime,
+    restored_from: str | None = None,
+) -> WorkflowVersion:
+    """Return the version that comes after a workflow's newest, not stored yet."""
+    return WorkflowVersion(
+        id=identifiers.version_id(),
+        workflow_id=workflow.id,
+        number=workflow.current_version + 1,
+        source=source_of(content, values_of(workflow.project_id)),
+        created_by=actor.name,
+        created_at=now,
+        updated_at=now,
+        restored_from=restored_from,
+    )
+
+
 def load(workflow: Workflow, version_id: str) -> WorkflowVersion:
     """Return a workflow's version, or refuse it as NotFound."""
     version = store.find_by_id(workflow.id, identifiers.known_form(version_id, "Version"))
+    if version is None:
+        raise NotFound("Version not found")
+    return version
+
+
+def named(workflow: Workflow, name: str) -> WorkflowVersion:
+    """Return a workflow's version by its id or its number, or refuse it as NotFound."""
+    if not _NUMBER.fullmatch(name):
+        return load(workflow, name)
+    version = store.load(workflow.id, int(name))
     if version is None:
         raise NotFound("Version not found")
     return version
@@ -100,8 +134,16 @@ def definition(workflow_id: str, number: int, version_id: str, values: Values) -
     version = store.load(workflow_id, number)
     if version is None or version.id != version_id:
         raise NotFound("Version not found")
+    return definition_of(version, values)
+
+
+def definition_of(version: WorkflowVersion, values: Values) -> Definition:
+    """Return a version that has been read compiled; a deployed one is kept in this process."""
+    known = _recall(version.id)
+    if known is not None:
+        return known
     made = compiled(content_of(version, values))
-    return _keep(version_id, made) if version.deployed else made
+    return _keep(version.id, made) if version.deployed else made
 
 
 def reset() -> None:
@@ -110,8 +152,9 @@ def reset() -> None:
         _kept.clear()
 
 
-def _valid_content(workflow: Workflow, ir: Json) -> Content:
-    content = Content(ir=ir, kind=workflow.kind, trigger_code=workflow.trigger_code)
+def _valid(workflow: Workflow, content: Content) -> Content:
+    """Return a graph or steps with the workflow's trigger code and settings, if they make a definition."""
+    content = replace(content, trigger_code=workflow.trigger_code, settings=workflow.settings)
     compiled(content)
     return content
 
@@ -124,16 +167,7 @@ def _append(
     now: datetime,
     restored_from: str | None = None,
 ) -> WorkflowVersion:
-    version = WorkflowVersion(
-        id=identifiers.version_id(),
-        workflow_id=workflow.id,
-        number=workflow.current_version + 1,
-        source=source_of(content, values_of(workflow.project_id)),
-        created_by=actor.name,
-        created_at=now,
-        updated_at=now,
-        restored_from=restored_from,
-    )
+    version = next_version(workflow, content, actor=actor, now=now, restored_from=restored_from)
     moved_on = replace(
         workflow,
         current_version=version.number,

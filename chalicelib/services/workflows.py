@@ -7,11 +7,12 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
-from chalicelib.domain.refusal import Invalid, NotFound
+from chalicelib.domain.refusal import Conflict, Invalid, NotFound
 from chalicelib.domain.workflow import Workflow, WorkflowKind
 from chalicelib.services import contents, function_tokens, identifiers
 from chalicelib.services.judging import judged_anew
 from chalicelib.store import deployments as deployment_store
+from chalicelib.store import run_lists
 from chalicelib.store import versions as version_store
 from chalicelib.store import workflows as store
 from chalicelib.store.paging import Page
@@ -24,6 +25,8 @@ class Unchanged(Enum):
 
 
 UNCHANGED: Final = Unchanged.UNCHANGED
+#: How often a page that functions were left out of is filled up.
+_MOST_ROUNDS: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +72,14 @@ def load(project_id: str, workflow_id: str) -> Workflow:
     return workflow
 
 
+def load_with_runs(project_id: str, workflow_id: str) -> Workflow:
+    """Return a project's workflow; a function, which has no runs, is not found."""
+    workflow = load(project_id, workflow_id)
+    if workflow.kind is not WorkflowKind.WORKFLOW:
+        raise NotFound("Workflow not found")
+    return workflow
+
+
 def load_even_deleted(project_id: str, workflow_id: str) -> Workflow:
     """Return a project's workflow, in the trash or not: its runs live on."""
     workflow = store.load(identifiers.known_form(workflow_id, "Workflow"))
@@ -80,6 +91,18 @@ def load_even_deleted(project_id: str, workflow_id: str) -> Workflow:
 def page(project_id: str, *, cursor: str | None, limit: int) -> Page[Workflow]:
     """Return a project's workflows, the last changed first."""
     return store.page(project_id, cursor=cursor, limit=limit)
+
+
+def page_with_runs(project_id: str, *, cursor: str | None, limit: int) -> Page[Workflow]:
+    """Return a project's workflows without its functions; after many functions in a row a page may be short."""
+    found: list[Workflow] = []
+    for _ in range(_MOST_ROUNDS):
+        read = store.page(project_id, cursor=cursor, limit=limit - len(found))
+        found += (one for one in read.items if one.kind is WorkflowKind.WORKFLOW)
+        cursor = read.cursor
+        if cursor is None or len(found) == limit:
+            break
+    return Page(items=tuple(found), cursor=cursor)
 
 
 def change(project_id: str, workflow_id: str, *, changes: Changes, now: datetime) -> Workflow:
@@ -108,12 +131,30 @@ def delete(project_id: str, workflow_id: str, *, now: datetime) -> None:
     """Put a workflow in the trash, its deployments and function URLs gone with the same write; its runs go on."""
 
     def use_case() -> None:
-        workflow = load(project_id, workflow_id)
-        trashed = replace(workflow, deleted_at=now, updated_at=now, revision=workflow.revision + 1)
-        deployed = [(one, function_tokens.digest(one)) for one in deployment_store.of_workflow(workflow.id)]
-        store.trash(trashed, deployed=deployed)
+        _trash(load(project_id, workflow_id), now)
 
     judged_anew(use_case)
+
+
+def delete_idle(project_id: str, workflow_id: str, *, now: datetime) -> None:
+    """Put a workflow in the trash, unless it has runs that have not ended: Conflict.
+
+    A run that is started after they were looked for goes on, as the runs of any deleted workflow do.
+    """
+
+    def use_case() -> None:
+        workflow = load_with_runs(project_id, workflow_id)
+        if run_lists.any_active(workflow.id):
+            raise Conflict("workflow has active runs")
+        _trash(workflow, now)
+
+    judged_anew(use_case)
+
+
+def _trash(workflow: Workflow, now: datetime) -> None:
+    trashed = replace(workflow, deleted_at=now, updated_at=now, due_at=None, revision=workflow.revision + 1)
+    deployed = [(one, function_tokens.digest(one)) for one in deployment_store.of_workflow(workflow.id)]
+    store.trash(trashed, deployed=deployed)
 
 
 def _refuse_misplaced_code(workflow: Workflow) -> None:
