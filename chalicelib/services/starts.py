@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import logging
 import uuid
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Final
 
 from chalicelib.domain.access import Actor
+from chalicelib.domain.history import HistoryRecord
 from chalicelib.domain.idempotency import IdempotencyRecord, Once
-from chalicelib.domain.refusal import BadRequest, Conflict, IdempotencyMismatch
+from chalicelib.domain.refusal import BadRequest, Conflict, Detail, IdempotencyMismatch, Invalid, TooMany
 from chalicelib.domain.run import Run, RunStatus
+from chalicelib.domain.step import StepRecord
 from chalicelib.domain.value import Json
-from chalicelib.domain.workflow import Deployment, WorkflowKind
-from chalicelib.services import connections, workflows
+from chalicelib.domain.workflow import Deployment, WorkflowKind, WorkflowSettings
+from chalicelib.gateways.errors import CallFailed
+from chalicelib.services import connections, versions, workflows
 from chalicelib.services.outside import Outside, current
 from chalicelib.services.values import Values
 from chalicelib.services.waking import CHECK_AFTER, wake
 from chalicelib.store import deployments, idempotency, runs
-from chalicelib.store.errors import Busy, Exists
+from chalicelib.store.errors import Busy, Exists, Full, StoreError
 
 log = logging.getLogger("stepwell.starts")
 
@@ -26,6 +31,8 @@ log = logging.getLogger("stepwell.starts")
 REMEMBERED = timedelta(hours=24)
 #: The kind of request that a trigger's idempotency key is unique for.
 TRIGGER = "trigger"
+#: Tags that a run carries at most, its workflow's own among them.
+MOST_TAGS: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +44,28 @@ class Triggered:
     replayed: bool
 
 
-def trigger(
+@dataclass(frozen=True, kw_only=True)
+class Start:
+    """What whoever starts a run says of it; everything else follows from what is deployed."""
+
+    #: The run's id. The same start asked for again has the same, so that it makes no second run.
+    run_id: str
+    #: ``api``, ``schedule``, ``workflow``.
+    triggered_by: str
+    #: The name or id of the key or run that starts it.
+    created_by: str
+    created_by_key_id: str | None = None
+    payload: Json = None
+    #: Added to the workflow's own, and put in place of those of the same name.
+    tags: Mapping[str, str] = field(default_factory=dict)
+    #: By ref, whether a step is to run.
+    overrides: Mapping[str, bool] = field(default_factory=dict)
+    #: The run that starts it, if it is a sub-workflow, and the step that waits for it, if one does.
+    parent: Run | None = None
+    parent_step: str | None = None
+
+
+def trigger(  # noqa: PLR0913 - what a caller may say of a run
     project_id: str,
     workflow_id: str,
     *,
@@ -47,42 +75,30 @@ def trigger(
     once: Once | None,
     now: datetime,
     outside: Outside | None = None,
+    tags: Mapping[str, str] | None = None,
+    overrides: Mapping[str, bool] | None = None,
+    run_id: str | None = None,
 ) -> Triggered:
     """Start a run of the version that is deployed on the connection.
 
     With an idempotency key the key's record and the run are written in one transaction, so that a key has one run
-    however often it is sent.
+    however often it is sent. A ``run_id`` that the caller has derived from its own key does the same.
     """
     outside = outside or current()
     if once is not None:
         first = first_use(project_id, once, now)
         if first is not None:
             return Triggered(run=first, replayed=True)
-    deployment = deployed(project_id, workflow_id, connection_id)
-    run = _run(
-        deployment,
-        run_id=str(uuid.uuid4()),
-        payload=payload,
+    start = Start(
+        run_id=run_id or str(uuid.uuid4()),
         triggered_by="api",
         created_by=actor.name,
-        now=now,
-        outside=outside,
+        created_by_key_id=actor.key_id,
+        payload=payload,
+        tags=tags or {},
+        overrides=overrides or {},
     )
-    if once is None:
-        runs.put(run)
-    else:
-        record = use_of(once, run, now)
-        try:
-            runs.put(run, idempotency=record)
-        except (Exists, Busy) as error:
-            # Another request with this key was faster: its run is the answer, once it can be seen.
-            first = first_use(project_id, once, now)
-            if first is None:
-                message = "a request with this Idempotency-Key is still in flight"
-                raise Conflict(message) from error
-            return Triggered(run=first, replayed=True)
-    wake(run, now=now, outside=outside)
-    return Triggered(run=run, replayed=False)
+    return begin(deployed(project_id, workflow_id, connection_id), start, once=once, now=now, outside=outside)
 
 
 def start_child(
@@ -95,23 +111,68 @@ def start_child(
     now: datetime,
     outside: Outside,
 ) -> None:
-    """Start a sub-workflow's run on the parent's connection; one that is there already is left alone, but driven."""
-    child = _run(
-        deployed(parent.project_id, workflow_id, parent.connection_id),
+    """Start a sub-workflow's run on the parent's connection; one that is there already is left alone.
+
+    Where the workflow has as many runs as it may, the step's attempt fails, and its retries try again.
+    """
+    start = Start(
         run_id=child_id,
-        payload=payload,
         triggered_by="workflow",
         created_by=parent.id,
-        now=now,
-        outside=outside,
+        payload=payload,
         parent=parent,
         parent_step=parent_step,
     )
+    deployment = deployed(parent.project_id, workflow_id, parent.connection_id)
     try:
-        runs.put(child)
-    except Exists:
-        log.info("the child had been started", extra={"action": "child_known", "run_id": child_id})
-    wake(child, now=now, outside=outside)
+        begin(deployment, start, now=now, outside=outside)
+    except TooMany as refused:
+        raise CallFailed(refused.code, refused.message, retryable=True) from refused
+
+
+def begin(
+    deployment: Deployment, start: Start, *, now: datetime, outside: Outside, once: Once | None = None
+) -> Triggered:
+    """Start a run of what is deployed; see ``launch``."""
+    run = _run(deployment, start, now=now, outside=outside)
+    return launch(run, settings=deployment.settings, now=now, outside=outside, once=once)
+
+
+def launch(
+    run: Run,
+    *,
+    settings: WorkflowSettings,
+    now: datetime,
+    outside: Outside,
+    once: Once | None = None,
+    records: Sequence[StepRecord] = (),
+    history: HistoryRecord | None = None,
+) -> Triggered:
+    """Record a new run and have it driven; one that was started under this id or key before is returned instead.
+
+    ``records`` are steps that it need not make any more, ``history`` what is to be known of its start. TooMany where
+    the workflow has as many runs that have not ended as its settings allow: a run and its place among them are one
+    transaction, so that of two that want the last place one has it.
+    """
+    try:
+        runs.put(
+            run,
+            idempotency=use_of(once, run, now) if once is not None else None,
+            most_concurrent=settings.max_concurrent_runs,
+            records=records,
+            history=history,
+        )
+    except (Exists, Busy, Full) as error:
+        # The same start was faster, perhaps this very one with its answer lost: its run is the answer, once it can be
+        # seen. It may have taken the last place that the workflow had.
+        first = first_use(run.project_id, once, now) if once is not None else runs.load(run.id)
+        if first is None:
+            raise _not_started(error, settings, once) from error
+        if first.status is RunStatus.PENDING:
+            wake(first, now=now, outside=outside)
+        return Triggered(run=first, replayed=True)
+    wake(run, now=now, outside=outside)
+    return Triggered(run=run, replayed=False)
 
 
 def deployed(project_id: str, workflow_id: str, connection_id: str) -> Deployment:
@@ -128,7 +189,14 @@ def deployed(project_id: str, workflow_id: str, connection_id: str) -> Deploymen
     if deployment is None:
         message = "No version deployed"
         raise BadRequest(message)
+    refuse_disabled(deployment.settings)
     return deployment
+
+
+def refuse_disabled(settings: WorkflowSettings) -> None:
+    """Refuse to start a run of a workflow that is switched off."""
+    if not settings.enabled:
+        raise BadRequest("workflow is disabled")
 
 
 def event_id(at: datetime, unique: str) -> str:
@@ -136,37 +204,63 @@ def event_id(at: datetime, unique: str) -> str:
     return f"{int(at.timestamp() * 1_000_000):016d}-{unique}"
 
 
-def _run(  # noqa: PLR0913 - a run has these parts
-    deployment: Deployment,
-    *,
-    run_id: str,
-    payload: Json,
-    triggered_by: str,
-    created_by: str,
-    now: datetime,
-    outside: Outside,
-    parent: Run | None = None,
-    parent_step: str | None = None,
-) -> Run:
+def _run(deployment: Deployment, start: Start, *, now: datetime, outside: Outside) -> Run:
     values = Values(project_id=deployment.project_id, payloads=outside.payloads)
+    settings, parent = deployment.settings, start.parent
     return Run(
-        id=run_id,
+        id=start.run_id,
         project_id=deployment.project_id,
         workflow_id=deployment.workflow_id,
         version_id=deployment.version_id,
         version=deployment.version,
         connection_id=deployment.connection_id,
         status=RunStatus.PENDING,
-        triggered_by=triggered_by,
-        created_by=created_by,
+        triggered_by=start.triggered_by,
+        created_by=start.created_by,
+        created_by_key_id=start.created_by_key_id,
         created_at=now,
         updated_at=now,
-        payload=values.kept(payload),
-        parent_run_id=parent.id if parent and parent_step else None,
-        parent_step=parent_step,
+        expires_at=now + settings.timeout if settings.timeout is not None else None,
+        tags=_tags(settings, start.tags),
+        disabled=_disabled(deployment, start.overrides, values),
+        payload=values.kept(start.payload),
+        max_parallel_steps=settings.max_parallel_steps,
+        counted=settings.max_concurrent_runs > 0,
+        parent_run_id=parent.id if parent and start.parent_step else None,
+        parent_step=start.parent_step,
         depth=parent.depth + 1 if parent else 0,
         next_check_at=now + CHECK_AFTER,
     )
+
+
+def _not_started(error: StoreError, settings: WorkflowSettings, once: Once | None) -> Exception:
+    if isinstance(error, Full):
+        limit = settings.max_concurrent_runs
+        return TooMany(f"workflow has {limit} active runs, its max_concurrent_runs; try again once one has ended")
+    return error if once is None else Conflict("a request with this Idempotency-Key is still in flight")
+
+
+def _tags(settings: WorkflowSettings, tags: Mapping[str, str]) -> Mapping[str, str]:
+    together = {**settings.tags, **tags}
+    if len(together) > MOST_TAGS:
+        message = f"a run carries at most {MOST_TAGS} tags, with its workflow's own it would be {len(together)}"
+        raise Invalid(message, field="tags", details=(Detail(path="tags", message=message),))
+    return together
+
+
+def _disabled(deployment: Deployment, overrides: Mapping[str, bool], values: Values) -> tuple[str, ...]:
+    """Return the steps that are not to run; what names no step of the version is refused. Mostly nothing is read."""
+    if not overrides:
+        return ()
+    steps = versions.definition(deployment.workflow_id, deployment.version, deployment.version_id, values).steps
+    details = tuple(
+        Detail(path=f"step_overrides.{index}.step_ref", message=f"the workflow has no step {ref}")
+        for index, ref in enumerate(overrides)
+        if ref not in steps
+    )
+    if details:
+        raise Invalid(details[0].message, field=details[0].path, details=details)
+    return tuple(ref for ref, enabled in overrides.items() if not enabled)
 
 
 def use_of(once: Once, run: Run, now: datetime) -> IdempotencyRecord:
