@@ -1,10 +1,13 @@
-"""The ``sweep`` function, invoked every minute; it reports how many runs it had to go after."""
+"""The ``sweep`` function, invoked every minute.
+
+It reports how many runs it had to go after, and how many it started because their schedule was due.
+"""
 
 from __future__ import annotations
 
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from chalicelib.services import sweep
+from chalicelib.services import schedules, sweep
 from chalicelib.services.clock import SystemClock
 from chalicelib.services.outside import current
 from chalicelib.workers.invocations import LambdaContext, invoked
@@ -16,6 +19,11 @@ NAMESPACE = "Stepwell"
 def handle(_event: object, context: LambdaContext) -> None:
     """Sweep once. ``OverdueRuns`` above 0 for ten minutes means that wake-ups are being lost."""
     with invoked(context):
-        swept = sweep.sweep(now=SystemClock().now(), outside=current())
-    with single_metric(name="OverdueRuns", unit=MetricUnit.Count, value=swept.overdue, namespace=NAMESPACE):
+        clock, outside = SystemClock(), current()
+        _report("OverdueRuns", sweep.sweep(now=clock.now(), outside=outside).overdue)
+        _report("ScheduledRuns", schedules.fire(now=clock.now(), outside=outside))
+
+
+def _report(name: str, count: int) -> None:
+    with single_metric(name=name, unit=MetricUnit.Count, value=count, namespace=NAMESPACE):
         pass

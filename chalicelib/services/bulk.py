@@ -1,0 +1,101 @@
+"""One verb on many runs: each by itself, some at a time, so that the trouble of one is told and spoils no other."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from chalicelib.domain.manners import WORKFLOW_RUNS_API
+from chalicelib.domain.refusal import Conflict, Refusal, TryLater
+from chalicelib.services import identifiers, retries, verbs
+from chalicelib.services.availability import PASSING
+from chalicelib.services.clock import Clock
+from chalicelib.services.faults import describe
+from chalicelib.services.outside import Outside, current
+from chalicelib.services.verbs import Ask
+
+log = logging.getLogger("stepwell.bulk")
+
+#: Runs that are acted on at the same time. A verb on a run with a live driver waits 300 ms: a hundred take 4 seconds.
+SIDE_BY_SIDE: Final = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What became of one run of many."""
+
+    run_id: str
+    #: The run that was started in its place, if that was asked for and is done.
+    new_id: str | None = None
+    #: Why it was not done; none where it was.
+    refused: Refusal | None = None
+
+
+def cancel(
+    project_id: str,
+    run_ids: Sequence[str],
+    *,
+    ask: Ask,
+    now: datetime,
+    outside: Outside | None = None,
+    clock: Clock | None = None,
+) -> tuple[Done, ...]:
+    """End each run that has not ended, and say what became of each, in the order given."""
+    outside = outside or current()
+
+    def canceled(run_id: str) -> Done:
+        verbs.terminate(project_id, run_id, ask=ask, manners=WORKFLOW_RUNS_API, now=now, outside=outside, clock=clock)
+        return Done(run_id=run_id)
+
+    return _each(run_ids, canceled)
+
+
+def replay(
+    project_id: str,
+    run_ids: Sequence[str],
+    *,
+    new_id: Callable[[str], str],
+    ask: Ask,
+    now: datetime,
+    outside: Outside | None = None,
+) -> tuple[Done, ...]:
+    """Start each run that has ended anew, under the id that ``new_id`` has for it; say what became of each."""
+    outside = outside or current()
+    # The runs of one workflow share its settings; two threads that read them at once read the same.
+    settings_of = functools.cache(retries.settings_of)
+
+    def replayed(run_id: str) -> Done:
+        started = retries.retry(
+            project_id, run_id, new_id=new_id(run_id), ask=ask, now=now, outside=outside, settings_of=settings_of
+        )
+        return Done(run_id=run_id, new_id=started.id)
+
+    return _each(run_ids, replayed)
+
+
+def _each(run_ids: Sequence[str], act: Callable[[str], Done]) -> tuple[Done, ...]:
+    """Act on each run once; an id that is given again counts as failed."""
+    with ThreadPoolExecutor(max_workers=SIDE_BY_SIDE) as pool:
+        acted = {done.run_id: done for done in pool.map(lambda one: _told(one, act), dict.fromkeys(run_ids))}
+    again = {run_id: Done(run_id=run_id, refused=Conflict("duplicate")) for run_id in acted}
+    return tuple(acted.pop(run_id, again[run_id]) for run_id in run_ids)
+
+
+def _told(run_id: str, act: Callable[[str], Done]) -> Done:
+    try:
+        return act(identifiers.known_form(run_id, "Run"))
+    except Refusal as refused:
+        return Done(run_id=run_id, refused=refused)
+    except PASSING as error:
+        log.warning("no answer", extra={"action": "part_unavailable", "run_id": run_id, "fault": describe(error)})
+        later = TryLater("a part of Stepwell does not answer at this moment; try again")
+        return Done(run_id=run_id, refused=later)
+    except Exception as error:  # noqa: BLE001 - the outermost loop: what befalls one run must not spoil the others
+        told = {"action": "bulk_failed", "run_id": run_id, "fault": describe(error)}
+        log.error("one of many failed", extra=told)  # noqa: TRY400 - a traceback may hold what a user sent
+        return Done(run_id=run_id, refused=TryLater("internal error"))
