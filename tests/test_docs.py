@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import shutil
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from chalicelib.api import catalog
-from chalicelib.api.dialects import TRIGGER_API
+from chalicelib.api.dialects import TRIGGER_API, WORKFLOW_RUNS_API, Dialect
+from chalicelib.api.endpoints import Endpoint
 from chalicelib.domain import template
 from chalicelib.domain.access import Scope, word_for
 from chalicelib.domain.definition import ON_ERROR
@@ -20,6 +22,7 @@ from chalicelib.domain.graph_edges import LABELS
 from chalicelib.domain.graph_fields import FIELDS
 from chalicelib.domain.refusal import Refusal
 from chalicelib.domain.run import ENDED, MOVES, RunStatus
+from chalicelib.domain.value import dumps
 from chalicelib.settings import Settings
 from infra.local import LocalStack
 from tests.conftest import Project
@@ -30,13 +33,12 @@ SETTINGS = (ROOT / "chalicelib" / "settings.py").read_text()
 
 
 def rows(heading: str) -> Iterator[list[str]]:
-    """Yield the cells of each row of the table under this heading row; a bar in a cell is written with a backslash."""
-    _, _, after = README.partition(f"\n{heading}\n")
-    assert after, f"README.md has no table {heading}"
-    for line in after.splitlines()[1:]:
-        if not line.startswith("|"):
-            return
-        yield [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+    """Yield the cells of each row of the tables under this heading row; a bar in a cell is written with a backslash."""
+    _, *tables = README.split(f"\n{heading}\n")
+    assert tables, f"README.md has no table {heading}"
+    for table in tables:
+        for line in itertools.takewhile(lambda line: line.startswith("|"), table.splitlines()[1:]):
+            yield [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
 def code(cell: str) -> str:
@@ -44,9 +46,26 @@ def code(cell: str) -> str:
 
 
 def refusals(kind: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:
+    """Yield the kinds of refusals that have a code of their own."""
     for inner in kind.__subclasses__():
-        yield inner
+        if "code" in vars(inner):
+            yield inner
         yield from refusals(inner)
+
+
+def status_of(kind: type[Refusal], dialect: Dialect) -> int:
+    return dialect.problem(kind("no"), request_id="r").status
+
+
+def word_in(dialect: Dialect, scope: Scope) -> str:
+    return next((word for word, scopes in dialect.bundles.items() if scope in scopes), "")
+
+
+def wanted_of(endpoint: Endpoint) -> str:
+    """What a key must have for the endpoint, as the table of endpoints says it."""
+    if isinstance(endpoint.scope, Scope):
+        return word_for(endpoint.scope, endpoint.dialect.bundles)
+    return "none" if endpoint.public else "any"
 
 
 def test_the_make_targets_are_those_that_make_help_lists() -> None:
@@ -61,10 +80,7 @@ def test_the_endpoints_are_those_that_are_served_under_the_scopes_and_statuses_t
         for methods, path, scope, success in rows("| method | path | scope | success |")
         for method in re.findall(r"`([A-Z]+)`", methods)
     }
-    served = {
-        (one.method, one.path): (word_for(one.scope, one.dialect.bundles) if one.scope else "none", one.status)
-        for one in catalog.endpoints()
-    }
+    served = {(one.method, one.path): (wanted_of(one), one.status) for one in catalog.endpoints()}
     assert written == served
 
 
@@ -78,20 +94,33 @@ def test_the_settings_are_those_that_the_app_reads_with_their_defaults() -> None
 
 def test_the_refusals_are_all_there_with_their_statuses_and_their_meanings() -> None:
     known = {
-        kind.code: (
-            next(TRIGGER_API.statuses[one] for one in kind.__mro__ if one in TRIGGER_API.statuses),
-            kind.__doc__,
-        )
+        kind.code: (status_of(kind, TRIGGER_API), status_of(kind, WORKFLOW_RUNS_API), kind.__doc__)
         for kind in refusals()
     }
-    written = {code(name): (int(status), when) for name, status, when in rows("| code | status | when |")}
+    written = {
+        code(name): (int(status), int(other[:3]), when)
+        for name, status, other, when in rows("| code | status | in `/v1` | when |")
+    }
     assert written == known
 
 
+def test_the_codes_of_the_workflow_runs_api_are_those_that_it_answers() -> None:
+    written = {code(name): code(other[4:]) for name, _, other, _ in rows("| code | status | in `/v1` | when |")}
+    for kind in refusals():
+        problem = WORKFLOW_RUNS_API.problem(kind("no"), request_id="r")
+        told = json.loads(dumps(WORKFLOW_RUNS_API.error(problem)))
+        assert told["error"]["code"] == written[kind.code]
+
+
 def test_each_scope_is_there_with_the_word_that_holds_it() -> None:
-    words = {scope: word_for(scope, TRIGGER_API.bundles) for scope in Scope}
-    known = {str(scope): "" if word == scope else word for scope, word in words.items()}
-    assert {code(scope): code(word) for scope, word in rows("| scope | word |")} == known
+    known = {
+        str(scope): tuple(word_in(dialect, scope) for dialect in (TRIGGER_API, WORKFLOW_RUNS_API)) for scope in Scope
+    }
+    written = {
+        code(scope): (code(ours), code(theirs))
+        for scope, ours, theirs in rows("| scope | word of `/api` | word of `/v1` |")
+    }
+    assert written == known
 
 
 def test_each_type_of_step_is_there_with_its_fields_and_which_may_be_left_out() -> None:

@@ -70,7 +70,8 @@ def read_json(raw: bytes, *, when_empty: bytes = b"") -> Json:
     """Return the JSON value that the bytes are, or those of ``when_empty`` if they are none.
 
     Refused as malformed: an empty body where ``when_empty`` is empty too, text that is not UTF-8 or not JSON, NaN and
-    infinities by name or by size, half a surrogate pair, nesting beyond ``DEEPEST``. Of a name given twice the last counts, as in JavaScript.
+    infinities by name or by size, half a surrogate pair, nesting beyond ``DEEPEST``. Of a name given twice the last
+    counts, as in JavaScript.
     """
     if len(raw) > LONGEST_BODY:
         raise BodyTooLarge(f"The request body is over {LONGEST_BODY} bytes")

@@ -4,7 +4,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from chalicelib.domain.access import TRIGGER_API_BUNDLES, ApiKey, Scope, digest_of, scopes_of, word_for
+from chalicelib.domain.access import (
+    TRIGGER_API_BUNDLES,
+    WORKFLOW_RUNS_API_BUNDLES,
+    ApiKey,
+    Scope,
+    digest_of,
+    scopes_of,
+    word_for,
+)
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
@@ -28,6 +36,18 @@ def test_no_bundle_implies_another() -> None:
 
 def test_a_word_stands_for_its_bundle_and_a_fine_scope_for_itself() -> None:
     assert scopes_of(["read", "runs:approve"]) == TRIGGER_API_BUNDLES["read"] | {Scope.RUNS_APPROVE}
+
+
+def test_a_word_that_is_spelled_like_a_fine_scope_is_the_bundle_and_the_scope_itself_is_not() -> None:
+    assert scopes_of(["workflows:read"]) == WORKFLOW_RUNS_API_BUNDLES["workflows:read"]
+    assert scopes_of([Scope.WORKFLOWS_READ]) == {Scope.WORKFLOWS_READ}
+    assert scopes_of(list(Scope)) == set(Scope)
+
+
+def test_the_words_of_the_workflow_runs_api_do_not_overlap_and_none_is_the_trigger_apis() -> None:
+    bundles = WORKFLOW_RUNS_API_BUNDLES.values()
+    assert sum(len(bundle) for bundle in bundles) == len(frozenset[Scope]().union(*bundles))
+    assert TRIGGER_API_BUNDLES.keys().isdisjoint(WORKFLOW_RUNS_API_BUNDLES)
 
 
 @pytest.mark.parametrize("word", ["", "READ", "admin", "runs:*"])
