@@ -55,7 +55,6 @@ MOVES: Mapping[StepStatus, frozenset[StepStatus]] = MappingProxyType(
                 StepStatus.FAILED,
                 StepStatus.SKIPPED,
                 StepStatus.CANCELED,
-                StepStatus.PENDING,
             },
         ),
         StepStatus.RUNNING: frozenset(

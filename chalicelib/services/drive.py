@@ -21,16 +21,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from chalicelib import settings
-from chalicelib.domain import engine
+from chalicelib.domain import engine, recording
 from chalicelib.domain.engine import Decision
 from chalicelib.domain.outcome import Completed, Outcome
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.run import Lease, Run, RunStatus
 from chalicelib.domain.starting import Driver, Limits
-from chalicelib.domain.step import Claim, StepRecord, StepStatus
+from chalicelib.domain.step import Claim, StepRecord
 from chalicelib.domain.value import Offloaded
 from chalicelib.gateways.errors import Unavailable
-from chalicelib.services import children, definitions, rest
+from chalicelib.services import abandoned, definitions, emissions, rest
 from chalicelib.services.attempts import WIDE, Attempts, attempts, is_inline
 from chalicelib.services.clock import Clock, SystemClock
 from chalicelib.services.outside import Outside, current
@@ -90,7 +90,7 @@ class _Drive:
             if loaded is None:
                 return
             if loaded.run.status.ended:
-                children.cancel(loaded.run, loaded.records.values(), now=self.clock.now(), outside=self.outside)
+                abandoned.take_down(loaded.run, loaded.records.values(), now=self.clock.now(), outside=self.outside)
                 return
             lease, now = loaded.run.lease, self.clock.now()
             if lease is not None and lease.owner != self.invocation.owner and now < lease.expires_at:
@@ -229,6 +229,7 @@ class _Drive:
         """Record what an attempt came to, together with what it releases; None when it came too late."""
         if not _same(self.progress.claimed.get(claim.key), claim):
             return None
+        outcome = recording.transformed(self.progress, claim.key, outcome)
         if isinstance(outcome, Completed) and not isinstance(outcome.output, Offloaded):
             outcome = replace(outcome, output=self.values.kept(outcome.output))
         record = engine.conclude(self.progress, claim.key, outcome, now=self.clock.now())
@@ -242,7 +243,11 @@ class _Drive:
         """Ask the engine what is next. Many claims at once on steps that talk to the outside are made out to `work`."""
         now = self.clock.now()
         driver = None if self._is_late() else Driver(owner=self.invocation.owner, deadline=self.invocation.deadline)
-        limits = Limits(parallel=self.run.max_parallel_steps, expires_at=self.run.expires_at)
+        limits = Limits(
+            parallel=self.run.max_parallel_steps,
+            expires_at=self.run.expires_at,
+            hold_until=self.run.hold_until,
+        )
         decision = engine.advance(self.progress, status=self.run.status, now=now, driver=driver, limits=limits)
         beside = [c for c in decision.claims if c.deadline is not None and not is_inline(self.progress, c.key)]
         if len(beside) <= WIDE:
@@ -260,14 +265,14 @@ class _Drive:
         A crash between two of these writes is harmless: each record follows from those before it, so that the next
         driver makes it again.
         """
+        emissions.emit(self.run, self.progress, records, now=self.clock.now(), outside=self.outside)
         for record in records[:-1]:
-            runs.put_step(self.run_id, record, write_id=secrets.token_hex(4))
+            runs.put_step(self.run_id, self.values.stored(record), write_id=secrets.token_hex(4))
         if records:
             last = replace(records[-1], claims={**records[-1].claims, **_by_key(claims)})
             self.progress.records[last.key] = last
-            runs.put_step(self.run_id, last, write_id=secrets.token_hex(4))
-            given_up = (record for record in records if record.status is not StepStatus.WAITING)
-            children.cancel(self.run, given_up, now=self.clock.now(), outside=self.outside)
+            runs.put_step(self.run_id, self.values.stored(last), write_id=secrets.token_hex(4))
+            abandoned.take_down(self.run, records, now=self.clock.now(), outside=self.outside)
         elif claims:
             before = self.clock.monotonic()
             self.run = runs.update_claims(self.run, self._held(_by_key(claims)), now=self.clock.now())
@@ -278,11 +283,19 @@ class _Drive:
         now = self.clock.now()
         if self.attempts.under_way():
             return now < self.invocation.deadline - LAST_MOMENT
+        if self._is_held(now):
+            # A person's repair is being judged; it is over when the wake counter says so.
+            self.clock.sleep(SIGHT.total_seconds())
+            self._look_again()
+            return True
         soon = decision.wake_at is not None and decision.wake_at - now <= SHORT_PAUSE
         if soon and decision.wake_at is not None and self.progress.retrying and not self._is_late():
             self.clock.sleep(max(0.0, (decision.wake_at - now).total_seconds()))
             return True
         return decision.wake_at is not None and decision.wake_at <= now
+
+    def _is_held(self, now: datetime) -> bool:
+        return self.run.hold_until is not None and now < self.run.hold_until and bool(self.progress.ready)
 
     def _look_again(self) -> None:
         """Make sure that no verb has changed the run, if it is too long since that was known; Superseded if one has."""

@@ -10,7 +10,7 @@ from chalicelib.domain.engine import Finish
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.run import Run, RunCommand, RunStatus, move
 from chalicelib.domain.step import Claim, WaitKind
-from chalicelib.services import children, reports
+from chalicelib.services import abandoned, reports
 from chalicelib.services.outside import Outside
 from chalicelib.services.values import Values
 from chalicelib.services.waking import CHECK_AFTER
@@ -79,7 +79,7 @@ def finish(run: Run, progress: Progress, finished: Finish, *, values: Values, no
     output = values.kept(finished.output) if finished.status is RunStatus.COMPLETED else None
     ended = replace(ended, output=output, error=finished.error, lease=None)
     runs.finish(ended, owner=run.lease.owner if run.lease else "", parent_event=reports.report(ended, now=now))
-    children.cancel(ended, progress.records.values(), now=now, outside=outside)
+    abandoned.take_down(ended, progress.records.values(), now=now, outside=outside)
     reports.wake_parent(ended, now=now, outside=outside)
 
 

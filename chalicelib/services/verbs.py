@@ -13,11 +13,12 @@ from datetime import datetime
 from chalicelib.domain import waits
 from chalicelib.domain.access import Actor
 from chalicelib.domain.definition import StepType
-from chalicelib.domain.history import HistoryRecord
+from chalicelib.domain.history import HistoryRecord, Outcome
 from chalicelib.domain.idempotency import Once
+from chalicelib.domain.manners import TRIGGER_API, Manners
 from chalicelib.domain.refusal import Conflict, Detail, Invalid, NotFound, ScopeMissing
-from chalicelib.domain.run import TARGETS, Run, RunCommand, RunMoved, RunStatus, move
-from chalicelib.domain.step import Event, StepError, WaitKind
+from chalicelib.domain.run import Run, RunCommand, RunStatus, move
+from chalicelib.domain.step import Event, StepError
 from chalicelib.domain.value import Json
 from chalicelib.services import definitions, reports, waking
 from chalicelib.services.clock import Clock, SystemClock
@@ -40,6 +41,34 @@ class Ask:
     request_id: str
     reason: str | None = None
 
+    def record(
+        self,
+        run_id: str,
+        command: str,
+        *,
+        before: str,
+        after: str,
+        at: datetime,
+        step: str | None = None,
+        refusal: str | None = None,
+    ) -> HistoryRecord:
+        """Return what is kept of a command, for whoever asks later who did it."""
+        return HistoryRecord(
+            id=uuid.uuid4().hex,
+            run_id=run_id,
+            at=at,
+            actor_key_id=self.actor.key_id,
+            actor_name=self.actor.name,
+            command=command,
+            step=step,
+            before=before,
+            after=after,
+            reason=self.reason,
+            refusal=refusal,
+            request_id=self.request_id,
+            outcome=Outcome.DONE if refusal is None else Outcome.REFUSED,
+        )
+
 
 def load(project_id: str, run_id: str, workflow_id: str | None = None) -> Run:
     """Return a run of the project, and of the workflow if one is given; another's is refused as unknown."""
@@ -56,13 +85,16 @@ def pause(
     *,
     workflow_id: str | None = None,
     ask: Ask,
+    manners: Manners = TRIGGER_API,
     now: datetime,
     clock: Clock | None = None,
 ) -> Run:
     """Pause a run; paused already, it stays as it is. Once this returns, no step starts."""
-    run, before = _change(RunCommand.PAUSE, project_id, run_id, workflow_id=workflow_id, ask=ask, now=now)
+    run, before = _change(
+        RunCommand.PAUSE, project_id, run_id, workflow_id=workflow_id, ask=ask, manners=manners, now=now
+    )
     if before is not None:
-        _outlast_sight(before, now, clock or SystemClock())
+        outlast_sight(before, now, clock or SystemClock())
     return run
 
 
@@ -72,11 +104,14 @@ def resume(
     *,
     workflow_id: str | None = None,
     ask: Ask,
+    manners: Manners = TRIGGER_API,
     now: datetime,
     outside: Outside | None = None,
 ) -> Run:
     """Let a paused run go on."""
-    run, before = _change(RunCommand.RESUME, project_id, run_id, workflow_id=workflow_id, ask=ask, now=now)
+    run, before = _change(
+        RunCommand.RESUME, project_id, run_id, workflow_id=workflow_id, ask=ask, manners=manners, now=now
+    )
     if before is not None:
         waking.wake(before, now=now, outside=outside or current())
     return run
@@ -88,6 +123,7 @@ def terminate(
     *,
     workflow_id: str | None = None,
     ask: Ask,
+    manners: Manners = TRIGGER_API,
     now: datetime,
     outside: Outside | None = None,
     clock: Clock | None = None,
@@ -97,15 +133,17 @@ def terminate(
     Once this returns, no step starts; its children are canceled soon after.
     """
     outside = outside or current()
-    run, before = _change(RunCommand.CANCEL, project_id, run_id, workflow_id=workflow_id, ask=ask, now=now)
+    run, before = _change(
+        RunCommand.CANCEL, project_id, run_id, workflow_id=workflow_id, ask=ask, manners=manners, now=now
+    )
     if before is None:
         # Asked again, perhaps because the first answer was lost, and with it the wake-up that cancels the children.
         outside.invoker.drive(run.id)
         return run
-    if before.park_token is not None or WaitKind.CHILD in before.waiting_for:
+    if before.park_token is not None or before.waiting_for:
         waking.wake(before, now=now, outside=outside)
     reports.wake_parent(before, now=now, outside=outside)
-    _outlast_sight(before, now, clock or SystemClock())
+    outlast_sight(before, now, clock or SystemClock())
     return run
 
 
@@ -156,7 +194,7 @@ def deliver(  # noqa: PLR0913 - an event has these parts
             continue
         waking.wake(run, now=now, outside=outside)
         return Triggered(run=run, replayed=False)
-    raise _contended()
+    raise contended()
 
 
 def _change(
@@ -166,13 +204,22 @@ def _change(
     *,
     workflow_id: str | None,
     ask: Ask,
+    manners: Manners,
     now: datetime,
 ) -> tuple[Run, Run | None]:
-    """Record a verb; return the run after it, and before it, or None where it already was as asked."""
+    """Record a verb; return the run after it, and before it, or None where it already was as asked.
+
+    One that is declined is recorded too.
+    """
     for _ in range(MOST_ROUNDS):
         before = load(project_id, run_id, workflow_id)
-        if command is not RunCommand.RESUME and before.status is TARGETS[command]:
+        if manners.is_done(command, before.status):
             return before, None
+        refused = manners.refusal(command, before.status)
+        if refused is not None:
+            status = str(before.status)
+            runs.note(ask.record(run_id, str(command), before=status, after=status, at=now, refusal=refused.message))
+            raise refused
         after, fact = move(before, command, actor=ask.actor.name, at=now, reason=ask.reason)
         if after.status is RunStatus.CANCELED:
             after = replace(after, error=StepError(code="canceled", message="canceled by user"))
@@ -184,17 +231,17 @@ def _change(
             changed = runs.change(
                 before,
                 after,
-                history=_history(fact, ask),
+                history=ask.record(run_id, str(command), before=str(fact.before), after=str(fact.after), at=now),
                 answer_token=answers,
                 parent_event=reports.report(after, now=now) if after.status.ended else None,
             )
         except (Superseded, Busy):
             continue
         return changed, before
-    raise _contended()
+    raise contended()
 
 
-def _outlast_sight(before: Run, now: datetime, clock: Clock) -> None:
+def outlast_sight(before: Run, now: datetime, clock: Clock) -> None:
     """Wait until whoever drives the run must have seen the change; see ``drive``."""
     if before.lease is not None and now < before.lease.expires_at:
         clock.sleep(waking.OUTLAST_SIGHT.total_seconds())
@@ -212,22 +259,11 @@ def _check_decision(run: Run, values: Values, event_type: str, payload: Json, ac
         if isinstance(approvers, list | tuple) and approvers and not {"*", actor.key_id, actor.name} & set(approvers):
             message = f"approver {actor.name} is not allowed for step {spec.ref}"
             raise ScopeMissing(message)
+        if spec.config.get("forbidSelfApproval") is True and run.created_by_key_id == actor.key_id:
+            message = f"approver {actor.name} started the run and may not approve step {spec.ref}"
+            raise ScopeMissing(message)
 
 
-def _history(fact: RunMoved, ask: Ask) -> HistoryRecord:
-    return HistoryRecord(
-        id=uuid.uuid4().hex,
-        run_id=fact.run_id,
-        at=fact.at,
-        actor_key_id=ask.actor.key_id,
-        actor_name=ask.actor.name,
-        command=str(fact.command),
-        before=str(fact.before),
-        after=str(fact.after),
-        reason=fact.reason,
-        request_id=ask.request_id,
-    )
-
-
-def _contended() -> Conflict:
+def contended() -> Conflict:
+    """Return what is said when a run changed under a verb too often."""
     return Conflict("the run is being changed by others at this moment; try again")

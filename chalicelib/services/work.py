@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.domain import engine
+from chalicelib.domain import engine, recording
 from chalicelib.domain.outcome import Completed, Outcome
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.run import Run
 from chalicelib.domain.step import Claim
 from chalicelib.domain.value import Offloaded
-from chalicelib.services import definitions
+from chalicelib.services import definitions, emissions
 from chalicelib.services.attempts import Attempts, attempts, is_inline
 from chalicelib.services.availability import PASSING
 from chalicelib.services.clock import Clock, SystemClock
@@ -79,7 +79,7 @@ def _make(
         made.start(run, progress, claim)
     for claim in claims:
         if is_inline(progress, claim.key):
-            _record(run, progress, claim, made.make(run, progress, claim), values, made.clock)
+            _record(run, progress, claim, made.make(run, progress, claim), values, made)
     while made.under_way() and made.clock.now() < deadline:
         try:
             ended = made.next_ended(seconds=(deadline - made.clock.now()).total_seconds())
@@ -88,7 +88,7 @@ def _make(
             log.warning("an attempt is lost", extra={"action": "lost", "run_id": run.id, "fault": type(error).__name__})
             continue
         if ended is not None:
-            _record(run, progress, *ended, values, made.clock)
+            _record(run, progress, *ended, values, made)
 
 
 def _record(
@@ -97,12 +97,14 @@ def _record(
     claim: Claim,
     outcome: Outcome,
     values: Values,
-    clock: Clock,
+    made: Attempts,
 ) -> None:
+    outcome = recording.transformed(progress, claim.key, outcome)
     if isinstance(outcome, Completed) and not isinstance(outcome.output, Offloaded):
         outcome = replace(outcome, output=values.kept(outcome.output))
-    record = engine.conclude(progress, claim.key, outcome, now=clock.now())
+    record = engine.conclude(progress, claim.key, outcome, now=made.clock.now())
+    emissions.emit(run, progress, [record], now=made.clock.now(), outside=made.outside)
     try:
-        runs.put_step(run.id, record, write_id=secrets.token_hex(4))
+        runs.put_step(run.id, values.stored(record), write_id=secrets.token_hex(4))
     except Superseded:
         log.info("a result came too late", extra={"action": "dropped", "run_id": run.id, "step": claim.key})
