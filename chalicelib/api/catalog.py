@@ -71,6 +71,22 @@ RESOURCES: Final[Mapping[str, Mapping[str, Sequence[str]]]] = MappingProxyType(
             "/v1/workflow-runs/bulk-cancel": ("POST",),
             "/v1/workflow-runs/bulk-replay": ("POST",),
         },
+        f"{_API}.workflow_runs_api.job_runs": {
+            "/v1/job-runs": ("GET",),
+            "/v1/job-runs/{job_run_id}": ("GET",),
+            "/v1/job-runs/{job_run_id}/claim": ("POST",),
+            "/v1/job-runs/{job_run_id}/heartbeat": ("POST",),
+            "/v1/job-runs/{job_run_id}/complete": ("POST",),
+            "/v1/job-runs/{job_run_id}/fail": ("POST",),
+        },
+        f"{_API}.workflow_runs_api.events": {
+            "/v1/events": ("GET",),
+            "/v1/events/{event_key}": ("GET", "DELETE"),
+            "/v1/events/{event_key}/send": ("POST",),
+        },
+        f"{_API}.workflow_runs_api.approvals": {
+            "/v1/approvals": ("GET",),
+        },
         f"{_API}.function_urls": {
             "/functions/{token}": ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
         },
