@@ -101,6 +101,7 @@ class World:
     started: list[tuple[str, int]] = field(default_factory=list)
     progress: Progress = field(init=False)
     owner: str = "driver"
+    facts: RunFacts = FACTS
 
     def __post_init__(self) -> None:
         self.reload()
@@ -111,7 +112,7 @@ class World:
         random.Random(len(records)).shuffle(records)
         self.progress = Progress.rebuild(
             self.definition,
-            FACTS,
+            self.facts,
             records=records,
             claims=self.claims,
             events=self.events,
