@@ -16,6 +16,7 @@ from typing import TypeAlias
 LONGEST_PATTERN = 200
 #: How many states a pattern may have; ``x{1,200}`` has 400.
 MOST_STATES = 600
+_MOST_BUILT = 5000
 #: How much of what was worked out for one character is kept for the next that is like it.
 _MOST_KEPT = 2000
 
@@ -34,7 +35,8 @@ _TOKEN = re.compile(
     re.DOTALL | re.VERBOSE,
 )
 #: What Python warns of in a class, since it may come to mean something else.
-_AMBIGUOUS = re.compile(r"(?<!\\)(?:\[|--|&&|~~|\|\|)")
+_AMBIGUOUS = re.compile(r"\[|--|&&|~~|\|\|")
+_ESCAPED = re.compile(r"\\.", re.DOTALL)
 _KINDS = ("open", "close", "or", "repeat", "place", "class", "group", "character")
 _WORD = re.compile(r"\w")
 #: The state in which all has matched.
@@ -144,13 +146,14 @@ class _States:
 
     def add(self, state: _State) -> int:
         self.all.append(state)
-        self.count()
+        if len(self.all) > MOST_STATES:
+            raise ValueError("the regex repeats too much")
         return len(self.all) - 1
 
     def count(self) -> None:
-        """Count something done; what is repeated may be empty, and repeated ever so often all the same."""
+        """Count something put together; what is repeated may be empty, and repeated ever so often all the same."""
         self._built += 1
-        if self._built > MOST_STATES:
+        if self._built > _MOST_BUILT:
             raise ValueError("the regex repeats too much")
 
 
@@ -219,13 +222,16 @@ def _repeated(inner: _Build, how_often: str) -> _Build:
     least, most = _REPEATS.get(how_often) or _counts(how_often)
 
     def build(states: _States, then: int) -> int:
-        start = then
+        start, before = then, least
         if most is None:
-            start = states.add(_State())
-            states.all[start] = _State(leads_to=(inner(states, start), then))
+            loop = states.add(_State())
+            body = inner(states, loop)
+            states.all[loop] = _State(leads_to=(body, then))
+            # The last of those that there must be is the loop's own.
+            start, before = (body, least - 1) if least else (loop, 0)
         for _ in range((most or least) - least):
             start = states.add(_State(leads_to=(inner(states, start), then)))
-        for _ in range(least):
+        for _ in range(before):
             start = inner(states, start)
         return start
 
@@ -251,6 +257,8 @@ def _checked(token: re.Match[str]) -> re.Match[str]:
         raise ValueError("a regex here cannot refer to its groups, as in \\1")
     if token["open"] and token.string.startswith("?", token.end()):
         raise ValueError("of (?…) a regex here has (?:…), (?P<name>…), and (?i) at its very beginning")
-    if token["class"] and _AMBIGUOUS.search(token["class"], 1):
-        raise ValueError("in a class of characters, write \\[ for [, and no --, && , ~~ or ||")
+    if token["character"] == "[":
+        raise ValueError("the regex cannot be read: a [ is not closed")
+    if token["class"] and _AMBIGUOUS.search(_ESCAPED.sub("x", token["class"]), 1):
+        raise ValueError("in a class of characters, write \\[ for [, and no --, &&, ~~ or ||")
     return token

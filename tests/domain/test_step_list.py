@@ -171,6 +171,6 @@ def test_a_thousand_steps_compile_in_no_time() -> None:
         )
         for at in range(1000)
     ]
-    started = time.perf_counter()
+    started = time.process_time()
     assert len(compile_steps(steps).edges) == 19_790
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
