@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from chalicelib.api import catalog
+from chalicelib.api.endpoints import Endpoint
 from chalicelib.domain.value import Json
 from tests.api.http import Client
-from tests.domain.graphs import a_node
+from tests.domain.graphs import a_graph, a_node
+from tests.scenarios.doors import named
 from tests.scenarios.scene import Scene, a_chain, a_wait
 from tests.scenarios.steps import a_step, revised, save, saved
 
 pytestmark = pytest.mark.store
 
+#: The endpoints of one workflow that this is about.
+OF_ONE = tuple(
+    endpoint
+    for endpoint in catalog.endpoints()
+    if endpoint.view.__module__.startswith("chalicelib.api.workflow_runs_api.workflow") and endpoint.parameters
+)
 DIAMOND = (a_step("a"), a_step("b", "a"), a_step("c", "a"), a_step("d", "b", "c"))
 
 
@@ -122,9 +132,7 @@ def test_a_plan_gives_an_order_to_run_in(scene: Scene) -> None:
 
 
 def test_a_graph_with_a_loop_has_a_plan(scene: Scene) -> None:
-    loop = a_node("loop", "loop")
-    edges = [{"source": "loop", "target": "inner", "label": "body"}]
-    graph = {"metadata": {}, "nodes": [loop, a_node("inner")], "edges": edges, "entryNodeId": "loop"}
+    graph = a_graph([a_node("loop", "loop"), a_node("inner")], ["loop inner body"])
     workflow = {"id": scene.deploy(graph).id}
     assert posted(scene, workflow, "plan", {})["topological_order"] == ["loop", "inner"]
     assert got(scene, workflow, "graph")["roots"] == ["loop"]
@@ -176,6 +184,21 @@ def test_a_copy_goes_into_the_keys_own_project_only(scene: Scene) -> None:
     assert scene.client.post(path, {}).status == 400
     stranger = Client(url=scene.client.url, key=scene.stack.add_project(f"{scene.project.id}_other"))
     assert stranger.post(path, {"project_id": f"{scene.project.id}_other"}).status == 404
+
+
+@pytest.mark.parametrize("endpoint", OF_ONE, ids=named)
+def test_another_projects_workflow_is_as_unknown_as_one_that_never_was(scene: Scene, endpoint: Endpoint) -> None:
+    workflow = saved(scene)
+    other = f"{scene.project.id}_other"
+    stranger = Client(url=scene.client.url, key=scene.stack.add_project(other))
+    body = {"project_id": other} if endpoint.view.__name__ == "clone_workflow" else {}
+    answers = []
+    for workflow_id in (workflow["id"], "wf_never"):
+        path = endpoint.path.format(workflow_id=workflow_id, version_id="1", other_version_id="1")
+        answers.append(stranger.send(endpoint.method, path, json.dumps(body).encode()))
+    theirs, never = answers
+    assert (theirs.status, theirs.json["error"]) == (404, {"code": "not_found", "message": "workflow not found"})
+    assert (never.status, never.json["error"]) == (theirs.status, theirs.json["error"])
 
 
 def test_a_graph_can_be_copied(scene: Scene) -> None:

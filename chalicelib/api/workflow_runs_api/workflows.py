@@ -100,8 +100,9 @@ class CreateWorkflow(Settings):
 class ChangeWorkflow(Settings):
     """What is to change; what is absent stays."""
 
-    name: Name = ""
-    slug: Slug = ""
+    # Without a default that the document would show, as no name or slug is empty.
+    name: Name = Field(default_factory=str)
+    slug: Slug = Field(default_factory=str)
     description: Description = ""
     steps: Steps = Field(default_factory=list)
 
