@@ -29,7 +29,7 @@ from chalicelib.domain.step import StepError, StepRecord, StepStatus
 from chalicelib.domain.timeline import Entry
 from chalicelib.domain.value import Json
 from chalicelib.domain.waits import REJECTED
-from chalicelib.services import abandoned, emissions, inspections, retries, verbs, waking
+from chalicelib.services import abandoned, emissions, inspections, retries, tickets, verbs, waking
 from chalicelib.services.clock import Clock, SystemClock
 from chalicelib.services.inspections import Inspection
 from chalicelib.services.outside import Outside, current
@@ -251,11 +251,13 @@ def _write(case: _Case, inspection: Inspection, now: datetime) -> Repaired:
         after,
         record=record,
         write_id=secrets.token_hex(4),
+        ticket=tickets.closing(before.project_id, record, now=now, by=case.ask.actor.name),
         history=_history(case, of, record.status, now),
         answer_token=before.park_token is not None,
     )
     waking.wake(before, now=now, outside=case.outside)
-    abandoned.take_down(changed, [record], now=now, outside=case.outside)
+    if record.wait is not None and record.wait.ticket is None:
+        abandoned.take_down(changed, [record], now=now, outside=case.outside)
     return Repaired(run=changed, step=inspection.with_record(record, changed).step(case.key))
 
 

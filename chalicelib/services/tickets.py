@@ -192,6 +192,16 @@ def close(ticket: Ticket, status: TicketStatus, *, now: datetime, by: str | None
     log.warning("a ticket stays open", extra={"action": "ticket_open", "run_id": ticket.run_id, "step": ticket.step})
 
 
+def closing(project_id: str, record: StepRecord, *, now: datetime, by: str) -> Ticket | None:
+    """Return the ticket of a wait that ``record`` ends, closed, to be written together with it; None if it is."""
+    if record.wait is None or record.wait.ticket is None:
+        return None
+    [found] = of_waits(project_id, [record.wait]) or (None,)
+    if found is None or found.status is not TicketStatus.OPEN:
+        return None
+    return _closed(found, verdict(record), now=now, by=by)
+
+
 def reload(ticket: Ticket) -> Ticket | None:
     """Return a ticket as it is now."""
     if ticket.kind is not TicketKind.EVENT:
