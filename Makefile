@@ -12,7 +12,7 @@ STAGE ?= dev
 # One process a core, each with a stack of its own; PARALLEL= runs the tests in one.
 PARALLEL ?= -n auto --dist loadfile
 
-.PHONY: help venv check format test test-dynamodb dev demo bench package clean upgrade
+.PHONY: help venv check format test test-dynamodb dev demo bench openapi package clean upgrade
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "make %-14s %s\n", $$1, $$2}'
@@ -58,6 +58,9 @@ demo: venv ## start the stack, run the order workflow of examples/ through it, p
 
 bench: venv node_modules/.stamp ## measure speed and cost on moto and DynamoDB Local
 	$(BIN)/python -m tests.bench
+
+openapi: venv ## write openapi.json anew, from the endpoints
+	$(BIN)/python -m infra.openapi
 
 package: venv ## build/package: the CloudFormation template and the zip that it deploys (STAGE=dev)
 	$(BIN)/python -m infra.package --stage $(STAGE)

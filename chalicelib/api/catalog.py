@@ -90,6 +90,9 @@ RESOURCES: Final[Mapping[str, Mapping[str, Sequence[str]]]] = MappingProxyType(
         f"{_API}.function_urls": {
             "/functions/{token}": ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
         },
+        f"{_API}.openapi": {
+            "/openapi.json": ("GET",),
+        },
         f"{_API}.health": {
             "/healthz": ("GET",),
         },

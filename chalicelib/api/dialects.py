@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from pydantic import BaseModel
-
 from chalicelib.api.bodies import PLAIN, Wording
 from chalicelib.domain import refusal
 from chalicelib.domain.access import TRIGGER_API_BUNDLES, WORKFLOW_RUNS_API_BUNDLES, Scope, word_for
@@ -46,8 +44,8 @@ class Dialect:
     message: Callable[[Refusal], str] = field(default=lambda refused: refused.message)
     #: How it words what is wrong with the input.
     wording: Wording = PLAIN
-    #: A model in an answer, as JSON text.
-    text: Callable[[BaseModel], str] = field(default=lambda model: model.model_dump_json(by_alias=True))
+    #: Whether a field of an answer that is None is left out, or else null.
+    omits_none: bool = False
     #: What an empty body is read as.
     empty_body: bytes = b""
     #: The methods whose requests may carry an Idempotency-Key, each kept as the dialect's own endpoints need not know.
@@ -222,7 +220,7 @@ WORKFLOW_RUNS_API = Dialect(
         ),
         twice="is given more than once",
     ),
-    text=lambda model: model.model_dump_json(by_alias=True, exclude_none=True),
+    omits_none=True,
     empty_body=b"{}",
     repeatable=frozenset({"POST"}),
 )

@@ -98,11 +98,18 @@ class Endpoint:
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     headers: type[BaseModel] | None = None
+    #: Other statuses that it answers with such a body too.
+    also: tuple[int, ...] = ()
 
     @property
     def public(self) -> bool:
         """Whether it asks for no key."""
         return self.scope is None
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether a request may carry an Idempotency-Key that the API itself keeps."""
+        return self.scope is not None and self.method in self.dialect.repeatable
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -122,7 +129,7 @@ class Api:
         self.dialect = dialect
         self.endpoints: list[Endpoint] = []
 
-    def endpoint(
+    def endpoint(  # noqa: PLR0913 - an endpoint has these parts
         self,
         method: str,
         path: str,
@@ -133,6 +140,7 @@ class Api:
         body: type[BaseModel] | None = None,
         query: type[BaseModel] | None = None,
         headers: type[BaseModel] | None = None,
+        also: tuple[int, ...] = (),
     ) -> Callable[[View], View]:
         """Remember the decorated view as this endpoint; it names a scope, or says that it is public."""
         if public == (scope is not None):
@@ -153,6 +161,7 @@ class Api:
                 body=body,
                 query=query,
                 headers=headers,
+                also=also,
             )
             self.endpoints.append(endpoint)
             return view
@@ -187,7 +196,7 @@ def _made(endpoint: Endpoint, request: HttpRequest) -> Made:
     """Return what the view makes of the request, or has made of the same one before."""
     caller = _call(request) if endpoint.scope is None else _caller(endpoint.dialect, endpoint.scope, request)
     arguments = _arguments(endpoint, request)
-    key = request.headers.get("idempotency-key") if endpoint.method in endpoint.dialect.repeatable else None
+    key = request.headers.get("idempotency-key") if endpoint.takes_key else None
     if key is None or not isinstance(caller, Caller):
         return _called(endpoint, caller, arguments)
     if not _IDEMPOTENCY_KEY.fullmatch(key):
@@ -272,7 +281,11 @@ def _text(body: Content, dialect: Dialect) -> str:
     if isinstance(body, Nothing):
         return ""
     if isinstance(body, BaseModel):
-        return dialect.text(body)
+        return _model_text(body, dialect)
     if isinstance(body, (list, tuple)) and body and all(isinstance(row, BaseModel) for row in body):
-        return f"[{','.join(dialect.text(row) for row in body)}]"
+        return f"[{','.join(_model_text(row, dialect) for row in body)}]"
     return dumps(cast("Json", body))
+
+
+def _model_text(model: BaseModel, dialect: Dialect) -> str:
+    return model.model_dump_json(by_alias=True, exclude_none=dialect.omits_none)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from chalicelib.api.bodies import AnyJson
 from chalicelib.api.dialects import FUNCTION_URL
@@ -20,6 +22,12 @@ class FunctionInput(BaseModel):
     model_config = ConfigDict(frozen=True, defer_build=True)
 
     value: AnyJson
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler, /) -> JsonSchemaValue:
+        """Describe the whole body, too, as the value."""
+        del core, handler
+        return {"description": cls.__doc__}
 
     @model_validator(mode="before")
     @classmethod

@@ -11,7 +11,7 @@ from chalicelib.services import health
 api = Api(dialect=TRIGGER_API)
 
 
-@api.endpoint("GET", "/healthz", public=True)
+@api.endpoint("GET", "/healthz", public=True, also=(503,))
 def show_health(_call: Call) -> Reply[Json]:
     """Answer 200 when the table, the bucket and the state machine answer, else 503; say which does not, and not why."""
     parts = health.check()

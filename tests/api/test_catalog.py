@@ -11,7 +11,7 @@ import pytest
 from chalicelib import api
 from chalicelib.api import catalog
 from chalicelib.api.bodies import built
-from chalicelib.api.endpoints import Api, Endpoint
+from chalicelib.api.endpoints import ANY_KEY, AnyKey, Api, Endpoint
 from chalicelib.api.requests import HttpRequest, path_ids
 from chalicelib.domain.access import Scope
 from tests.api.asking import a_request
@@ -41,8 +41,62 @@ TRIGGER_API = {
     ("POST", "/api/connections"): "write",
 }
 
+#: The workflow-runs API's page, its resolved semantics and what goes beyond them, likewise.
+WORKFLOW_RUNS_API = {
+    ("GET", "/v1/whoami"): ANY_KEY,
+    ("GET", "/v1/workflows"): "workflows:read",
+    ("POST", "/v1/workflows"): "workflows:write",
+    ("GET", "/v1/workflows/{workflow_id}"): "workflows:read",
+    ("PATCH", "/v1/workflows/{workflow_id}"): "workflows:write",
+    ("DELETE", "/v1/workflows/{workflow_id}"): "workflows:write",
+    ("POST", "/v1/workflows/{workflow_id}/trigger"): "workflows:trigger",
+    ("GET", "/v1/workflows/{workflow_id}/runs"): "workflows:read",
+    ("POST", "/v1/workflows/{workflow_id}/clone"): "workflows:write",
+    ("GET", "/v1/workflows/{workflow_id}/graph"): "workflows:read",
+    ("POST", "/v1/workflows/{workflow_id}/dry-run"): "workflows:read",
+    ("POST", "/v1/workflows/{workflow_id}/plan"): "workflows:read",
+    ("GET", "/v1/workflows/{workflow_id}/versions"): "workflows:read",
+    ("GET", "/v1/workflows/{workflow_id}/versions/{version_id}"): "workflows:read",
+    ("GET", "/v1/workflows/{workflow_id}/versions/{version_id}/steps"): "workflows:read",
+    ("GET", "/v1/workflows/{workflow_id}/versions/{version_id}/diff/{other_version_id}"): "workflows:read",
+    ("GET", "/v1/workflow-runs"): "workflows:read",
+    ("GET", "/v1/workflow-runs/{run_id}"): "workflows:read",
+    ("DELETE", "/v1/workflow-runs/{run_id}"): "workflows:write",
+    ("POST", "/v1/workflow-runs/{run_id}/pause"): "workflows:write",
+    ("POST", "/v1/workflow-runs/{run_id}/resume"): "workflows:write",
+    ("POST", "/v1/workflow-runs/{run_id}/retry"): "workflows:trigger",
+    ("GET", "/v1/workflow-runs/{run_id}/steps"): "workflows:read",
+    ("GET", "/v1/workflow-runs/{run_id}/labels"): "workflows:read",
+    ("GET", "/v1/workflow-runs/{run_id}/graph"): "workflows:read",
+    ("GET", "/v1/workflow-runs/{run_id}/explain"): "workflows:read",
+    ("GET", "/v1/workflow-runs/{run_id}/timeline"): "workflows:read",
+    ("GET", "/v1/workflow-runs/{run_id}/history"): "workflows:read",
+    ("GET", "/v1/workflow-runs/{run_id}/why"): "workflows:read",
+    ("POST", "/v1/workflow-runs/{run_id}/steps/{step_ref}/approve"): "workflows:write",
+    ("POST", "/v1/workflow-runs/{run_id}/steps/{step_ref}/reject"): "workflows:write",
+    ("POST", "/v1/workflow-runs/{run_id}/steps/{step_ref}/skip"): "workflows:write",
+    ("POST", "/v1/workflow-runs/{run_id}/steps/{step_ref}/force-complete"): "workflows:write",
+    ("POST", "/v1/workflow-runs/{run_id}/steps/{step_ref}/retry"): "workflows:write",
+    ("POST", "/v1/workflow-runs/{run_id}/steps/{step_ref}/replay-subtree"): "workflows:write",
+    ("POST", "/v1/workflow-runs/bulk-cancel"): "workflows:write",
+    ("POST", "/v1/workflow-runs/bulk-replay"): "workflows:write",
+    ("GET", "/v1/events"): "workflows:read",
+    ("GET", "/v1/events/{event_key}"): "workflows:read",
+    ("DELETE", "/v1/events/{event_key}"): "workflows:write",
+    ("POST", "/v1/events/{event_key}/send"): "workflows:trigger",
+    ("GET", "/v1/job-runs"): "workflows:read",
+    ("GET", "/v1/job-runs/{job_run_id}"): "workflows:read",
+    ("POST", "/v1/job-runs/{job_run_id}/claim"): "workflows:write",
+    ("POST", "/v1/job-runs/{job_run_id}/heartbeat"): "workflows:write",
+    ("POST", "/v1/job-runs/{job_run_id}/complete"): "workflows:write",
+    ("POST", "/v1/job-runs/{job_run_id}/fail"): "workflows:write",
+    ("GET", "/v1/approvals"): "workflows:read",
+}
 
-def word_of(endpoint: Endpoint) -> str | None:
+
+def word_of(endpoint: Endpoint) -> str | AnyKey | None:
+    if isinstance(endpoint.scope, AnyKey):
+        return endpoint.scope
     words = (word for word, scopes in endpoint.dialect.bundles.items() if endpoint.scope in scopes)
     return next(words, None)
 
@@ -64,10 +118,27 @@ def test_the_trigger_api_is_served_whole_and_under_the_scopes_of_its_page() -> N
     assert served == TRIGGER_API
 
 
-def test_only_health_and_function_urls_are_public() -> None:
+def test_the_workflow_runs_api_is_served_whole_and_under_the_scopes_of_its_page() -> None:
+    served = {(one.method, one.path): word_of(one) for one in ENDPOINTS if one.path.startswith("/v1/")}
+    assert served == WORKFLOW_RUNS_API
+
+
+def test_each_api_is_in_its_own_dialect() -> None:
+    dialects = {one.path.split("/")[1]: one.dialect.name for one in ENDPOINTS}
+    assert (dialects["api"], dialects["v1"], dialects["functions"]) == ("trigger", "workflow_runs", "function")
+
+
+def test_every_post_of_the_workflow_runs_api_takes_an_idempotency_key() -> None:
+    posts = [one for one in ENDPOINTS if one.path.startswith("/v1/") and one.method == "POST"]
+    assert [one for one in ENDPOINTS if one.takes_key] == posts
+
+
+def test_only_health_the_document_and_function_urls_are_public() -> None:
     public = {(one.method, one.path) for one in ENDPOINTS if one.public}
     methods = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
-    assert public == {("GET", "/healthz")} | {(method, "/functions/{token}") for method in methods}
+    assert public == {("GET", "/healthz"), ("GET", "/openapi.json")} | {
+        (method, "/functions/{token}") for method in methods
+    }
 
 
 def test_one_level_of_a_path_has_one_variable_name_as_api_gateway_demands() -> None:
@@ -83,7 +154,7 @@ def test_one_level_of_a_path_has_one_variable_name_as_api_gateway_demands() -> N
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda one: one.name)
 def test_a_path_is_one_that_api_gateway_takes(endpoint: Endpoint) -> None:
-    assert re.fullmatch(r"(/([a-z-]+|\{[a-z_]+\}))+", endpoint.path)
+    assert re.fullmatch(r"(/(v1|openapi\.json|[a-z-]+|\{[a-z_]+\}))+", endpoint.path)
 
 
 def test_each_endpoint_has_a_name_of_its_own() -> None:

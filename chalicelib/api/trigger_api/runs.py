@@ -62,6 +62,7 @@ class RunsQuery(PageQuery):
     status=201,
     body=TriggerRun,
     headers=TriggerHeaders,
+    also=(200,),
 )
 def trigger_run(
     caller: Caller, workflow_id: str, body: TriggerRun, headers: TriggerHeaders

@@ -53,6 +53,7 @@ class VersionShown(Shown):
     scope=Scope.WORKFLOWS_WRITE,
     status=201,
     body=SaveVersion,
+    also=(200,),
 )
 def save_version(caller: Caller, workflow_id: str, body: SaveVersion) -> Reply[VersionShown]:
     """Save a graph as the newest version.

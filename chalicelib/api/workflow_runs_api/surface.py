@@ -77,7 +77,7 @@ class PageQuery(Parameters):
     """Which page of a list."""
 
     cursor: Annotated[str | None, Field(min_length=1, max_length=1000)] = None
-    limit: Annotated[int, BeforeValidator(_limit)] = 50
+    limit: Annotated[int, BeforeValidator(_limit), Field(ge=1)] = 50
 
 
 class ProjectPageQuery(PageQuery):
