@@ -69,15 +69,11 @@ def answer(record: IdempotencyRecord) -> None:
 def take_over(record: IdempotencyRecord, *, before: IdempotencyRecord) -> None:
     """Take a key from a use that came to nothing; Superseded if it was answered, freed or taken over since it was read.
 
-    Of two that take it over at once, one does: the other finds another time of creation.
+    Of two that take it over at once, one does: the other finds another time of creation, or meets the first. It is a
+    transaction of one write because a lost answer would otherwise look like another's success.
     """
     as_read = IdempotencyItem.response.does_not_exist() & (IdempotencyItem.created_at == before.created_at)
-    item = IdempotencyItem.of(record)
-    transactions.make_once(
-        transactions.put(item, as_read, part="idempotency"),
-        IdempotencyItem,
-        landed=lambda stored: stored.serialize() == item.serialize(),
-    )
+    transactions.commit(transactions.put(IdempotencyItem.of(record), as_read, part="idempotency"))
 
 
 def remove(record: IdempotencyRecord) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from chalicelib.domain.history import HistoryRecord
 from chalicelib.domain.run import Lease, Run, RunStatus
 from chalicelib.domain.step import Claim, Event, StepRecord, StepStatus
+from chalicelib.domain.ticket import Ticket, TicketKind
 from chalicelib.domain.workflow import Connection, Deployment, Workflow, WorkflowKind, WorkflowVersion
 from chalicelib.store import runs
 
@@ -155,3 +156,20 @@ def a_deployment(version: WorkflowVersion, **changes: object) -> Deployment:
         created_at=later(60),
     )
     return replace(deployment, **changes)  # type: ignore[arg-type]
+
+
+def a_ticket(kind: TicketKind = TicketKind.APPROVAL, **changes: object) -> Ticket:
+    ticket = Ticket(
+        id=f"ticket-{next(_ids)}",
+        kind=kind,
+        project_id="proj_1",
+        workflow_id="wf_1",
+        run_id="run-1",
+        step="ask",
+        generation=1,
+        failures=0,
+        name=None if kind is TicketKind.APPROVAL else "orders/7 paid",
+        created_at=NOW,
+        visible_at=NOW if kind is TicketKind.JOB else None,
+    )
+    return replace(ticket, **changes)  # type: ignore[arg-type]

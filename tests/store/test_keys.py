@@ -17,6 +17,9 @@ INSTANT = "2026-11-22T07:30:00.000000Z"
 
 GRAMMAR = [
     (keys.workflow("w"), "WORKFLOW#w", "#WORKFLOW"),
+    (keys.counter("w"), "WORKFLOW#w", "#COUNTER"),
+    (keys.slug("p", "my-orders"), "PROJECT#p", "SLUG#my-orders"),
+    (keys.ticket("t"), "TICKET#t", "#TICKET"),
     (keys.version("w", 12), "WORKFLOW#w", "VERSION#000012"),
     (keys.version_id("w", "v"), "WORKFLOW#w", "VERSION-ID#v"),
     (keys.deployment("w", "c"), "WORKFLOW#w", "DEPLOYMENT#c"),
@@ -49,6 +52,12 @@ BUILDERS: list[Callable[[str], object]] = [
     lambda id_: keys.history_record("r", AT, id_),
     lambda id_: keys.idempotency("p", id_, "mine"),
     lambda id_: keys.listed_run("running", AT, id_),
+    lambda id_: keys.listed_ticket("job", "open", AT, id_),
+    keys.counter,
+    keys.ticket,
+    lambda id_: keys.slug(id_, "a"),
+    lambda id_: keys.event_waits(id_, "a"),
+    lambda id_: keys.event_wait("p", "a", id_),
 ]
 
 
@@ -114,8 +123,36 @@ def test_lists_of_a_project_do_not_mix() -> None:
         keys.listed_workflow(AT, "a"),
         keys.trashed_workflow(AT, "a"),
         keys.listed_api_key(AT, "a"),
+        keys.listed_ticket("job", "open", AT, "a"),
     }
-    assert {key.split("#")[0] for key in found} == {"RUN", "WORKFLOW", "TRASH", "KEY"}
+    assert {key.split("#")[0] for key in found} == {"RUN", "WORKFLOW", "TRASH", "KEY", "TICKET"}
+
+
+def test_tickets_of_one_kind_and_status_make_one_list() -> None:
+    first, second = (keys.listed_ticket("job", "open", AT + timedelta(microseconds=n), "t") for n in (0, 1))
+    prefix = keys.listed_tickets("job", "open")
+    assert first == f"{prefix}{INSTANT}#t"
+    assert (
+        first < prefix + keys.until(AT) < second < prefix + keys.until(None) < keys.listed_tickets("job", "timed_out")
+    )
+
+
+@pytest.mark.parametrize("impossible", ["", "a#b", "#", "x" * 256, "a\nb", "\ud800", "ö", "a\x00"])
+def test_a_slug_that_reaches_into_other_keys_is_refused(impossible: str) -> None:
+    with pytest.raises(ImpossibleId):
+        keys.slug("p", impossible)
+
+
+def test_the_longest_slug_has_a_place() -> None:
+    assert keys.slug("p", "x" * 255).sk == "SLUG#" + "x" * 255
+
+
+def test_an_event_key_of_any_text_is_part_of_ours_as_a_digest_only() -> None:
+    key = keys.event_wait("p", "any # text \ud800\n" * 50, "t")
+    assert key.sk == "WAIT#t"
+    assert key.pk.startswith("EVENTKEY#p#")
+    assert len(key.pk) == len("EVENTKEY#p#") + 64
+    assert key.pk != keys.event_waits("p", "another")
 
 
 def test_ids_are_read_back_from_keys() -> None:

@@ -165,6 +165,39 @@ def test_what_was_answered_is_kept_with_the_key() -> None:
     assert idempotency.load("proj_1", "trigger", "answered", now=later(1)) == answered
 
 
+def test_a_key_that_was_freed_is_taken_anew() -> None:
+    record = an_idempotency_record(key="freed")
+    idempotency.put(record)
+    idempotency.remove(record)
+    assert idempotency.load("proj_1", "trigger", "freed", now=later(1)) is None
+    idempotency.remove(record)
+    idempotency.put(replace(record, request_digest="d2"))
+
+
+def test_a_use_that_came_to_nothing_is_taken_over_once_and_frees_the_key_no_more() -> None:
+    record = an_idempotency_record(key="lost")
+    idempotency.put(record)
+    again = replace(record, created_at=later(60))
+    idempotency.take_over(again, before=record)
+    with pytest.raises(Superseded):
+        idempotency.take_over(replace(record, created_at=later(61)), before=record)
+    idempotency.remove(record)
+    assert idempotency.load("proj_1", "trigger", "lost", now=later(61)) == again
+
+
+@pytest.mark.parametrize("fate", ["answered", "freed"])
+def test_a_use_that_has_ended_is_not_taken_over(fate: str) -> None:
+    record = an_idempotency_record(key=fate + " by now")
+    idempotency.put(record)
+    if fate == "answered":
+        idempotency.answer(replace(record, response="{}"))
+    else:
+        idempotency.remove(record)
+    with pytest.raises(Superseded) as raised:
+        idempotency.take_over(replace(record, created_at=later(60)), before=record)
+    assert raised.value.part == "idempotency"
+
+
 def test_an_idempotency_record_expires_by_itself_but_not_too_early(table: Table) -> None:
     idempotency.put(an_idempotency_record(key="ttl"))
     items = table.client.scan(

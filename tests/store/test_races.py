@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -14,7 +12,7 @@ from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.step import WaitKind
 from chalicelib.domain.workflow import Workflow, WorkflowVersion
 from chalicelib.store import deployments, runs, versions, workflows
-from chalicelib.store.errors import Exists, StoreError, Superseded
+from chalicelib.store.errors import Exists, Superseded
 from tests.store.builders import (
     CHECK_AT,
     NOW,
@@ -31,32 +29,11 @@ from tests.store.builders import (
     later,
     taken,
 )
+from tests.store.racing import at_once
 
 pytestmark = [pytest.mark.store, pytest.mark.usefixtures("table")]
 
 ROUNDS = range(8)
-
-
-def at_once(*acts: Callable[[], object]) -> list[str]:
-    """Do all of it at once; return what came of each: ``done`` or the error's name."""
-    barrier = threading.Barrier(len(acts))
-    outcomes = [""] * len(acts)
-
-    def do(place: int) -> None:
-        barrier.wait()
-        try:
-            acts[place]()
-        except StoreError as error:
-            outcomes[place] = type(error).__name__
-        else:
-            outcomes[place] = "done"
-
-    threads = [threading.Thread(target=do, args=(place,)) for place in range(len(acts))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return outcomes
 
 
 def stored(run: Run) -> Run:

@@ -154,3 +154,16 @@ def test_the_sweep_is_told_what_is_overdue_the_longest_overdue_first() -> None:
     due = [run_id for run_id in runs.overdue(CHECK_AT + timedelta(seconds=7), 1000) if run_id in mine]
     assert due == [run.id for run in stored[:8]]
     assert len(runs.overdue(CHECK_AT + timedelta(seconds=7), 3)) == 3
+
+
+@pytest.mark.parametrize("status", list(RunStatus))
+def test_a_workflow_has_an_active_run_until_all_have_ended(status: RunStatus, calls: Calls) -> None:
+    workflow_id = f"wf-active-{status}"
+    runs.put(ended(a_run(workflow_id=workflow_id)))
+    assert not runs.any_active(workflow_id)
+    run = a_run(workflow_id=workflow_id)
+    runs.put(ended(run, status) if status.ended else replace(run, status=status))
+    calls.sent.clear()
+    assert runs.any_active(workflow_id) is not status.ended
+    assert set(calls.operations) == {"Query"}
+    assert all(body["Limit"] == 1 for _, body in calls.sent)

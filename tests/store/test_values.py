@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain.step import Claim, StepError, Wait, WaitKind
+from chalicelib.domain.step import Claim, PastAttempt, Reset, StepError, StepStatus, Wait, WaitKind
 from chalicelib.domain.value import Json, Offloaded
+from chalicelib.domain.workflow import WorkflowSettings
 from chalicelib.store import times, values
 from tests.store.builders import NOW, a_claim, later
 
+ATTEMPTED = PastAttempt(attempt=1, generation=1, status=StepStatus.FAILED, started_at=None, finished_at=None)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
@@ -80,10 +83,73 @@ def test_any_error_comes_back(error: StepError | None) -> None:
         Wait(kind=WaitKind.SLEEP, until=NOW),
         Wait(kind=WaitKind.EVENT, event_type="paid", until=later(5)),
         Wait(kind=WaitKind.APPROVAL, event_type="approval-a", note="Sure?", approvers=("ann", "bob")),
+        Wait(kind=WaitKind.APPROVAL, event_type="approval-a", forbid_self_approval=True, ticket="t"),
+        Wait(kind=WaitKind.JOB, event_type="ticket:a:1:0", ticket="t"),
     ],
 )
 def test_any_wait_comes_back(wait: Wait | None) -> None:
     assert values.wait_of(values.wait_text(wait)) == wait
+
+
+PAST_ATTEMPTS = st.builds(
+    PastAttempt,
+    attempt=st.integers(1, 99),
+    generation=st.integers(1, 3),
+    status=st.sampled_from(list(StepStatus)),
+    started_at=st.none() | MOMENTS,
+    finished_at=st.none() | MOMENTS,
+    output=JSON | st.just(Offloaded(digest="ab12", size=99_000)),
+    error=st.none() | st.builds(StepError, code=TEXT, message=TEXT, step=st.none() | TEXT),
+    event_id=st.none() | TEXT,
+)
+RESETS = st.builds(
+    Reset,
+    generation=st.integers(2, 9),
+    step=TEXT,
+    subtree=st.booleans(),
+    reopened=st.booleans(),
+    forced=st.booleans(),
+)
+SETTINGS = st.builds(
+    WorkflowSettings,
+    timeout=st.none() | st.timedeltas(min_value=timedelta(0), max_value=timedelta(days=366)),
+    max_concurrent_runs=st.integers(0, 9),
+    max_parallel_steps=st.integers(0, 9),
+    cron=st.none() | TEXT,
+    cron_timezone=st.just("UTC") | TEXT,
+    skip_if_running=st.booleans(),
+    enabled=st.booleans(),
+    tags=st.dictionaries(TEXT, TEXT, max_size=3),
+)
+
+
+@given(st.lists(PAST_ATTEMPTS, max_size=3).map(tuple))
+def test_any_past_attempts_come_back(attempts: tuple[PastAttempt, ...]) -> None:
+    assert values.attempts_of(values.attempts_text(attempts)) == attempts
+
+
+def test_what_an_attempt_does_not_say_is_not_kept() -> None:
+    assert values.attempts_text([]) is None
+    assert values.attempts_text([ATTEMPTED]) == '[[1,1,"failed"]]'
+    moment = values.attempts_text([replace(ATTEMPTED, started_at=NOW)])
+    assert moment == f'[[1,1,"failed",{times.microseconds_of(NOW)}]]'
+
+
+@given(st.lists(RESETS, max_size=3).map(tuple))
+def test_any_resets_come_back(resets: tuple[Reset, ...]) -> None:
+    assert values.resets_of(values.resets_text(resets)) == resets
+
+
+@given(SETTINGS)
+def test_any_settings_come_back(settings: WorkflowSettings) -> None:
+    assert values.settings_of(values.settings_text(settings)) == settings
+
+
+def test_nothing_is_kept_of_usual_settings_resets_and_lists() -> None:
+    assert values.settings_text(WorkflowSettings()) is None
+    assert values.resets_text(()) is None
+    assert values.texts_text(()) is None
+    assert values.settings_text(WorkflowSettings(enabled=False)) == '{"enabled":false}'
 
 
 @given(MOMENTS)
