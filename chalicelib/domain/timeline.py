@@ -81,11 +81,29 @@ def timeline(run: Run, progress: Progress) -> tuple[Entry, ...]:
 
     ``progress`` is that which the run's records tell of.
     """
-    place = {ref: at for at, ref in enumerate(progress.definition.steps)}
-    keys = sorted(_keys(progress), key=lambda pair: _position(pair[0], place))
-    entries = [_entry(run, progress, key, ref) for key, ref in keys]
-    started = sorted((entry.started_at, at) for at, entry in enumerate(entries) if entry.started_at is not None)
-    return (*(entries[at] for _, at in started), *(entry for entry in entries if entry.started_at is None))
+    found = entries(run, progress)
+    started = sorted((entry.started_at, at) for at, entry in enumerate(found) if entry.started_at is not None)
+    return (*(found[at] for _, at in started), *(entry for entry in found if entry.started_at is None))
+
+
+def entries(run: Run, progress: Progress) -> tuple[Entry, ...]:
+    """Return what became of each step, in the definition's order, the iterations of a loop one after the other."""
+    places = places_of(progress.definition)
+    keys = sorted(_keys(progress), key=lambda pair: position(pair[0], places))
+    return tuple(_entry(run, progress, key, ref) for key, ref in keys)
+
+
+def places_of(definition: Definition) -> dict[str, int]:
+    """Return the place of each step, by ref, in the definition's order."""
+    return {ref: at for at, ref in enumerate(definition.steps)}
+
+
+def position(key: str, places: Mapping[str, int]) -> tuple[int, ...]:
+    """Return what puts keys in the definition's order, the iterations of a loop one after the other.
+
+    A key that no step of the definition can have is a ``LookupError`` or a ``ValueError``.
+    """
+    return tuple(int(part) if at % 2 else places[part] for at, part in enumerate(key.split(".")))
 
 
 def _keys(progress: Progress, *refs: str) -> Iterator[tuple[str, str]]:
@@ -95,11 +113,6 @@ def _keys(progress: Progress, *refs: str) -> Iterator[tuple[str, str]]:
         around = definition.loops_around(ref)
         for prefix in prefixes.get(around[-1], [""]) if around else [""]:
             yield prefix + ref, ref
-
-
-def _position(key: str, place: Mapping[str, int]) -> tuple[int, ...]:
-    """Return what puts keys in the definition's order, the iterations of a loop one after the other."""
-    return tuple(int(part) if at % 2 else place[part] for at, part in enumerate(key.split(".")))
 
 
 def _prefixes(progress: Progress) -> dict[str, set[str]]:
@@ -199,7 +212,7 @@ def _is_passed_by(progress: Progress, key: str, ref: str) -> bool:
         node = progress.node(key)
     except KeyError:
         # Its block has not been opened, and never will be once the container around it has ended or was passed by.
-        around = _around(progress.definition, key, ref)
+        around = container_around(progress.definition, key, ref)
         return around is not None and _is_over(progress, *around)
     return node.settled or node.block.closed
 
@@ -209,8 +222,8 @@ def _is_over(progress: Progress, key: str, ref: str) -> bool:
     return record.status.ended if record is not None else _is_passed_by(progress, key, ref)
 
 
-def _around(definition: Definition, key: str, ref: str) -> tuple[str, str] | None:
-    """Return the key and ref of the container that a step stands in."""
+def container_around(definition: Definition, key: str, ref: str) -> tuple[str, str] | None:
+    """Return the key and ref of the container that a step stands in; None for one of the root block."""
     block = definition.steps[ref].block
     if block == ROOT:
         return None

@@ -11,7 +11,7 @@ from chalicelib.domain.progress import Progress
 from chalicelib.domain.refusal import NotFound
 from chalicelib.domain.run import Run
 from chalicelib.domain.step import StepRecord
-from chalicelib.domain.timeline import Entry, entry, timeline
+from chalicelib.domain.timeline import Entry, entries, entry, timeline
 from chalicelib.services import definitions
 from chalicelib.services.outside import Outside, current
 from chalicelib.services.values import Values
@@ -29,6 +29,10 @@ class Inspection:
     def steps(self) -> tuple[Entry, ...]:
         """Return what became of each step, in the order of their starts."""
         return timeline(self.run, self.progress)
+
+    def in_order(self) -> tuple[Entry, ...]:
+        """Return what became of each step, in the definition's order."""
+        return entries(self.run, self.progress)
 
     def step(self, key: str) -> Entry:
         """Return what became of one step; NotFound where the run has none of that key."""
