@@ -14,9 +14,6 @@ from chalicelib.domain.step import WaitKind
 from chalicelib.domain.value import Json, Offloaded
 from chalicelib.services import run_lists, runs
 
-#: How many pages of the store are read at most to fill one page of rows, where the status shown is not the one stored.
-_ROUNDS: Final = 5
-
 
 class RunStatusShown(StrEnum):
     """Where a run stands, in the trigger API's words."""
@@ -116,20 +113,13 @@ def rows(
 ) -> PageShown[RunShown]:
     """Return a page of rows, each in the status asked for.
 
-    Paused and running runs share a list, so some of what is read may not be shown. A few more pages are read to fill
-    the gap, and no more than that: a page's cost stays bounded, and its cursor leads on.
+    Paused and running runs share a list, so some of what is read may not be shown, and a page may be short.
     """
-    found: list[RunShown] = []
-    for _ in range(_ROUNDS):
-        page = run_lists.page(
-            project_id,
-            workflow_id,
-            statuses=None if status is None else STORED[status],
-            cursor=cursor,
-            limit=limit - len(found),
-        )
-        found += [row_in_list(run) for run in page.items if status in {None, status_shown(run)}]
-        cursor = page.cursor
-        if cursor is None or len(found) == limit:
-            break
-    return PageShown[RunShown](data=found, next_cursor=cursor)
+    statuses = None if status is None else STORED[status]
+    found = run_lists.sifted(
+        lambda cursor, limit: run_lists.page(project_id, workflow_id, statuses=statuses, cursor=cursor, limit=limit),
+        lambda run: status in {None, status_shown(run)},
+        cursor=cursor,
+        limit=limit,
+    )
+    return PageShown[RunShown](data=[row_in_list(run) for run in found.items], next_cursor=found.cursor)
