@@ -63,6 +63,25 @@ RESOURCES: Final[Mapping[str, Mapping[str, Sequence[str]]]] = MappingProxyType(
             "/v1/workflows/{workflow_id}/dry-run": ("POST",),
             "/v1/workflows/{workflow_id}/plan": ("POST",),
         },
+        f"{_API}.workflow_runs_api.runs": {
+            "/v1/workflow-runs": ("GET",),
+            "/v1/workflow-runs/{run_id}": ("GET", "DELETE"),
+            "/v1/workflow-runs/{run_id}/pause": ("POST",),
+            "/v1/workflow-runs/{run_id}/resume": ("POST",),
+            "/v1/workflows/{workflow_id}/runs": ("GET",),
+        },
+        f"{_API}.workflow_runs_api.run_steps": {
+            "/v1/workflow-runs/{run_id}/steps": ("GET",),
+            "/v1/workflow-runs/{run_id}/steps/{step_ref}": ("GET",),
+        },
+        f"{_API}.workflow_runs_api.step_verbs": {
+            "/v1/workflow-runs/{run_id}/steps/{step_ref}/approve": ("POST",),
+            "/v1/workflow-runs/{run_id}/steps/{step_ref}/reject": ("POST",),
+            "/v1/workflow-runs/{run_id}/steps/{step_ref}/skip": ("POST",),
+            "/v1/workflow-runs/{run_id}/steps/{step_ref}/force-complete": ("POST",),
+            "/v1/workflow-runs/{run_id}/steps/{step_ref}/retry": ("POST",),
+            "/v1/workflow-runs/{run_id}/steps/{step_ref}/replay-subtree": ("POST",),
+        },
         f"{_API}.workflow_runs_api.triggers": {
             "/v1/workflows/{workflow_id}/trigger": ("POST",),
             "/v1/workflow-runs/{run_id}/retry": ("POST",),
