@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chalicelib.domain.access import Actor
+from chalicelib.domain.definition import StepType
 from chalicelib.domain.idempotency import Once
 from chalicelib.domain.refusal import BadRequest, Invalid, NotFound, TooMany
 from chalicelib.domain.run import Run, RunStatus
+from chalicelib.domain.value import Json
 from chalicelib.domain.workflow import Deployment, WorkflowKind, WorkflowSettings
 from chalicelib.gateways.errors import CallFailed
-from chalicelib.services import starts, verbs, versions
+from chalicelib.services import definitions, starts, verbs, versions
 from chalicelib.services.starts import Start, Triggered
 from chalicelib.services.verbs import Ask
 from chalicelib.store import deployments
@@ -190,6 +192,25 @@ def test_a_child_for_which_there_is_no_place_may_be_tried_again(house: House, mo
     with pytest.raises(CallFailed) as failed:
         start_child(house, parent, "c-2")
     assert (failed.value.code, failed.value.retryable) == ("too_many", True)
+
+
+def test_a_step_whose_child_finds_no_place_starts_it_once_there_is_one(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = WorkflowSettings(max_concurrent_runs=1)
+    monkeypatch.setattr(starts, "deployed", lambda *_: a_deployment(one))
+    inner = a_line(a_step("a", config={"value": 5}))
+    monkeypatch.setattr(definitions, "of", lambda run, _values: house.definitions.get(run.id) or inner)
+    before = begun(house, one).run
+    config: dict[str, Json] = {"workflowId": "wf", "input": None, "waitForCompletion": True}
+    parent_id = house.start(a_line(a_step("child", StepType.SUB_WORKFLOW, config=config, retries=1)))
+    house.invoke(house.invoker.queue.pop())
+    error = house.records(parent_id)["child"].error
+    assert error is not None
+    assert error.code == "too_many"
+    end(house, before)
+    parent = house.settle(parent_id)
+    assert (parent.status, parent.output) == (RunStatus.COMPLETED, 5)
 
 
 def start_child(house: House, parent: Run, child_id: str) -> None:
