@@ -179,7 +179,7 @@ def test_a_transaction_is_sent_twice_under_one_token(calls: Calls, on_local: Non
     run = a_stored_run()
     parent = a_stored_run()
     child = a_driven_run(parent_run_id=parent.id, parent_step="sub")
-    started, first = a_run(), a_run(workflow_id="wf-lost", counted=True)
+    started, counted = a_run(), a_run(workflow_id="wf-lost", counted=True)
     record = an_idempotency_record(f"key of {started.id}")
     idempotency.put(replace(record, key="taken over"))
     ticket = a_ticket()
@@ -198,9 +198,9 @@ def test_a_transaction_is_sent_twice_under_one_token(calls: Calls, on_local: Non
         ),
         lambda: runs.finish(ended(child), owner="request-1", parent_event=an_event("child")),
         lambda: runs.put(started, idempotency=record),
-        lambda: runs.put(first, most_concurrent=1),
+        lambda: runs.put(counted, most_concurrent=1),
         lambda: runs.change(
-            first, ended(first, RunStatus.CANCELED), history=a_history_record(first), answer_token=False
+            counted, ended(counted, RunStatus.CANCELED), history=a_history_record(counted), answer_token=False
         ),
         lambda: tickets.deliver(closed, an_event(), reported, answer_token=False, next_check_at=CHECK_AT),
         lambda: runs.repair(
