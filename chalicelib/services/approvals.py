@@ -46,15 +46,15 @@ class Approval:
     can_approve: bool
 
 
-def objection(wait: Wait, run: Run, actor: Actor) -> str | None:
+def objection(step: str, wait: Wait, run: Run, actor: Actor) -> str | None:
     """Return why an actor may not decide an approval that waits; None where he may.
 
     Approvers are named by the id or the name of a key; ``*``, or nobody named, is anyone who may approve at all.
     """
     if wait.approvers and not {"*", actor.key_id, actor.name} & set(wait.approvers):
-        return f"approver {actor.name} is not allowed"
+        return f"approver {actor.name} is not allowed for step {step}"
     if wait.forbid_self_approval and run.created_by_key_id == actor.key_id:
-        return f"approver {actor.name} started the run, and the step forbids self-approval"
+        return f"approver {actor.name} is not allowed for step {step}: whoever started the run may not approve it"
     return None
 
 
@@ -80,7 +80,7 @@ def page(
 
 
 def _shown(sight: Sight, actor: Actor) -> Approval:
-    wait = sight.record.wait if sight.record is not None else None
-    waits = sight.status is TicketStatus.OPEN and sight.run is not None and wait is not None
-    allowed = waits and sight.run is not None and wait is not None and objection(wait, sight.run, actor) is None
-    return Approval(ticket=sight.ticket, can_approve=allowed)
+    run, record = sight.run, sight.record
+    if run is None or record is None or record.wait is None or sight.status is not TicketStatus.OPEN:
+        return Approval(ticket=sight.ticket, can_approve=False)
+    return Approval(ticket=sight.ticket, can_approve=objection(record.key, record.wait, run, actor) is None)

@@ -29,7 +29,7 @@ from chalicelib.domain.step import StepError, StepRecord, StepStatus
 from chalicelib.domain.timeline import Entry
 from chalicelib.domain.value import Json
 from chalicelib.domain.waits import REJECTED
-from chalicelib.services import abandoned, emissions, inspections, retries, tickets, verbs, waking
+from chalicelib.services import abandoned, approvals, emissions, inspections, retries, tickets, verbs, waking
 from chalicelib.services.clock import Clock, SystemClock
 from chalicelib.services.inspections import Inspection
 from chalicelib.services.outside import Outside, current
@@ -310,14 +310,10 @@ def _soon(run: Run, now: datetime) -> datetime:
 
 
 def _check_approver(run: Run, of: Entry, ask: Ask) -> None:
-    actor, wait = ask.actor, of.wait
-    assert wait is not None  # noqa: S101 - a step that waits for approval
-    if wait.approvers and not {"*", actor.key_id, actor.name} & set(wait.approvers):
-        message = f"approver {actor.name} is not allowed for step {of.key}"
-        raise BadRequest(message)
-    if wait.forbid_self_approval and run.created_by_key_id == actor.key_id:
-        message = f"approver {actor.name} is not allowed for step {of.key}: whoever started the run may not approve it"
-        raise BadRequest(message)
+    assert of.wait is not None  # noqa: S101 - a step that waits for approval
+    objection = approvals.objection(of.key, of.wait, run, ask.actor)
+    if objection is not None:
+        raise BadRequest(objection)
 
 
 def _history(case: _Case, of: Entry, after: StepStatus, now: datetime) -> HistoryRecord:

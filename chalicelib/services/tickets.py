@@ -210,9 +210,9 @@ def reload(ticket: Ticket) -> Ticket | None:
 
 
 def verdict(record: StepRecord) -> TicketStatus:
-    """Return what became of a wait, by the record of its step."""
+    """Return what became of a wait, by the record of its step; completed by force, it has come to nothing itself."""
     if record.status is StepStatus.COMPLETED:
-        return TicketStatus.DONE
+        return TicketStatus.DONE if record.event_id is not None or _is_approved(record) else TicketStatus.CANCELED
     if record.error is not None and record.status is not StepStatus.SKIPPED:
         return _BY_ERROR.get(record.error.code, TicketStatus.CANCELED)
     return TicketStatus.CANCELED
@@ -256,6 +256,11 @@ def _is_late(ticket: Ticket, record: StepRecord | None, now: datetime) -> bool:
     mine = record is not None and record.wait is not None and record.wait.ticket == ticket.id
     until = record.wait.until if record is not None and record.wait is not None and mine else ticket.expires_at
     return until is not None and until < now
+
+
+def _is_approved(record: StepRecord) -> bool:
+    waits_for_a_person = record.wait is not None and record.wait.kind is WaitKind.APPROVAL
+    return waits_for_a_person and isinstance(record.output, Mapping) and record.output.get("approved") is True
 
 
 def _closed(ticket: Ticket, status: TicketStatus, *, now: datetime, by: str | None) -> Ticket:

@@ -9,16 +9,18 @@ import pytest
 from chalicelib.domain.access import Actor
 from chalicelib.domain.run import RunStatus
 from chalicelib.domain.step import Wait, WaitKind
-from chalicelib.domain.ticket import Ticket
+from chalicelib.domain.ticket import Ticket, TicketStatus
 from chalicelib.domain.value import Json
-from chalicelib.services import approvals, verbs
+from chalicelib.services import approvals, repairs, verbs
 from chalicelib.services.approvals import Approval, ApprovalStatus
 from tests.conftest import Table
 from tests.domain.building import a_definition, a_step
 from tests.services.house import House, a_house, a_line
 from tests.services.waiting import (
     ADA,
+    ASK,
     BOB,
+    a_wait_by_key,
     an_approval,
     calls,
     terminate,
@@ -95,9 +97,10 @@ def test_who_may_approve_is_shown(house: House, approvers: list[Json], forbids: 
 def test_what_may_be_decided_by_whom_is_said(house: House) -> None:
     run = house.run(waiting(house, a_line(an_approval()), created_by_key_id="k1"))
     wait = Wait(kind=WaitKind.APPROVAL, approvers=("ada",), forbid_self_approval=True)
-    assert approvals.objection(wait, run, BOB) == "approver bob is not allowed"
-    assert approvals.objection(wait, run, ADA) == "approver ada started the run, and the step forbids self-approval"
-    assert approvals.objection(Wait(kind=WaitKind.APPROVAL), run, BOB) is None
+    assert approvals.objection("ok", wait, run, BOB) == "approver bob is not allowed for step ok"
+    own = "approver ada is not allowed for step ok: whoever started the run may not approve it"
+    assert approvals.objection("ok", wait, run, ADA) == own
+    assert approvals.objection("ok", Wait(kind=WaitKind.APPROVAL), run, BOB) is None
 
 
 @pytest.mark.parametrize(
@@ -182,3 +185,12 @@ def test_without_approvers_anyone_may_approve(house: House) -> None:
     run_id = waiting(house, a_line(an_approval(approvers=[]), a_step("after")))
     assert ticket_of(house, run_id, "ok").approvers == ()
     assert [one.can_approve for one in inbox(house, actor=BOB)] == [True]
+
+
+def test_what_a_person_completes_by_force_was_not_approved(house: House) -> None:
+    definition = a_definition([an_approval(), a_wait_by_key(), a_wait_by_key("w", key="k")])
+    run_id = waiting(house, definition)
+    for ref in ("ok", "wait"):
+        repairs.force_complete("p", run_id, ref, ask=ASK, clock=house.clock, outside=house.outside)
+        assert ticket_of(house, run_id, ref).status is TicketStatus.CANCELED
+    assert tickets(house, ApprovalStatus.APPROVED) == []

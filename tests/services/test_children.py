@@ -160,6 +160,14 @@ def test_children_are_nested_ten_deep_at_most(house: House) -> None:
     assert "more than 10 deep" in run.error.message
 
 
+def test_a_step_may_ask_for_less_nesting(house: House) -> None:
+    child = a_step("child", StepType.SUB_WORKFLOW, config={"workflowId": "inner", "maxNestingDepth": 2})
+    house.definitions["inner"] = a_line(child)
+    run = house.settle(house.start(a_line(child)))
+    assert run.error is not None
+    assert "more than 2 deep" in run.error.message
+
+
 @pytest.mark.parametrize("fault", list(Fault))
 def test_a_childs_end_reaches_its_parent_whatever_write_fails(house: House, fault: Fault) -> None:
     at = 0

@@ -1,4 +1,4 @@
-"""``sub_workflow {workflowId, input, waitForCompletion, timeout?}``: starts a child run.
+"""``sub_workflow {workflowId, input, waitForCompletion, timeout?, maxNestingDepth?}``: starts a child run.
 
 Answers the child's output once it has ended.
 """
@@ -18,13 +18,14 @@ def execute(call: StepCall) -> Outcome:
 
     Then wait for it, or go on at once.
     """
-    waits = call.config.get("waitForCompletion") is not False
+    waits, deepest = call.config.get("waitForCompletion") is not False, call.config.get("maxNestingDepth")
     child_id = children.start(
         call.run,
         call.claim,
         workflow_id=call.text("workflowId"),
         payload=call.config.get("input"),
         reports=waits,
+        deepest=deepest if isinstance(deepest, int) else None,
         now=call.now,
         outside=call.outside,
     )
