@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib import settings
-from chalicelib.store import api_keys, keys, runs, table, workflows
+from chalicelib.store import api_keys, keys, runs, table, transactions, workflows
 from chalicelib.store.errors import Rejected, Unavailable
 from chalicelib.store.keys import Key
 from chalicelib.store.run_items import RunItem
@@ -161,3 +161,30 @@ def test_a_batch_that_is_never_read_whole_is_unavailable(monkeypatch: pytest.Mon
     monkeypatch.setattr("chalicelib.store.table.time.sleep", lambda _: None)
     with pytest.raises(Unavailable, match="unread"):
         table.get_many([Key("a", "b")])
+
+
+def test_what_a_batch_leaves_unwritten_is_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def stingy(operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Write one item only, however many are given."""
+        ((name, requests),) = arguments["RequestItems"].items()
+        asked.append((operation, len(requests)))
+        table.call(operation, {"RequestItems": {name: requests[:1]}})
+        return {"UnprocessedItems": {name: requests[1:]} if requests[1:] else {}}
+
+    monkeypatch.setattr(transactions, "call", stingy)
+    monkeypatch.setattr("chalicelib.store.transactions.time.sleep", lambda _: None)
+    runs.put_records("run-stingy", [a_record(key) for key in "abc"])
+    assert asked == [("BatchWriteItem", 3), ("BatchWriteItem", 2), ("BatchWriteItem", 1)]
+    assert len(runs.load_steps([("run-stingy", key) for key in "abc"])) == 3
+
+
+def test_a_batch_that_is_never_written_whole_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    def deaf(operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        return {"UnprocessedItems": arguments["RequestItems"]}
+
+    monkeypatch.setattr(transactions, "call", deaf)
+    monkeypatch.setattr("chalicelib.store.transactions.time.sleep", lambda _: None)
+    with pytest.raises(Unavailable, match="unwritten"):
+        runs.put_records("run-deaf", [a_record()])
