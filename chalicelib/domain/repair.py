@@ -140,6 +140,11 @@ def subtree(progress: Progress, key: str) -> frozenset[str]:
     return frozenset(ref for ref in progress.definition.steps if progress.definition.top_of(ref) in tops)
 
 
+def can_be_made_again(run: Run) -> bool:
+    """Whether a retry of the run, as a run of its own, is taken."""
+    return run.status.ended
+
+
 def carried(run: Run, progress: Progress) -> Iterator[StepRecord]:
     """Yield the records that a retry of an ended run begins with: of the steps that had completed, with their outputs.
 

@@ -6,18 +6,15 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final, TypeAlias
 
-from chalicelib.domain.progress import Progress
-from chalicelib.domain.refusal import BadRequest, NotFound, Refusal
+from chalicelib.domain.refusal import BadRequest, Refusal
 from chalicelib.domain.repair import carried
 from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.workflow import WorkflowSettings
-from chalicelib.services import definitions, starts, workflows
+from chalicelib.services import inspections, starts, workflows
 from chalicelib.services.outside import Outside, current
-from chalicelib.services.values import Values
 from chalicelib.services.verbs import Ask
 from chalicelib.services.waking import CHECK_AFTER
 from chalicelib.store import deployments, runs
-from chalicelib.store.runs import Loaded
 
 #: What the history calls it, and how the new run says where it came from.
 RETRY: Final = "retry"
@@ -50,22 +47,21 @@ def retry(
     the old one was a sub-workflow.
     """
     outside = outside or current()
-    loaded = runs.load_collection(run_id)
-    if loaded is None or loaded.run.project_id != project_id:
-        raise NotFound("Run not found")
-    values = Values(project_id=project_id, payloads=outside.payloads)
-    status = loaded.run.status.value
+    before = inspections.load(project_id, run_id, outside=outside)
+    status = before.run.status.value
     try:
-        if not loaded.run.status.ended:
+        if not can_be_made_again(before.run):
             raise BadRequest("can only retry a workflow run in terminal state")
-        settings = settings_of(project_id, loaded.run.workflow_id, loaded.run.connection_id)
+        settings = settings_of(project_id, before.run.workflow_id, before.run.connection_id)
         starts.refuse_disabled(settings)
+        # Should somebody reopen the old run meanwhile, the two go on side by side: they share nothing but values that
+        # never change.
         started = starts.launch(
-            _again(loaded.run, new_id, ask, settings, now),
+            _again(before.run, new_id, ask, settings, now),
             settings=settings,
             now=now,
             outside=outside,
-            records=tuple(carried(loaded.run, _progress(loaded, values))),
+            records=tuple(carried(before.run, before.progress)),
             history=ask.record(run_id, RETRY, before=status, after=status, at=now),
         )
     except Refusal as refused:
@@ -98,15 +94,4 @@ def _again(before: Run, new_id: str, ask: Ask, settings: WorkflowSettings, now: 
         disabled=before.disabled,
         counted=settings.max_concurrent_runs > 0,
         next_check_at=now + CHECK_AFTER,
-    )
-
-
-def _progress(loaded: Loaded, values: Values) -> Progress:
-    return Progress.rebuild(
-        definitions.of(loaded.run, values),
-        definitions.facts(loaded.run),
-        records=loaded.records.values(),
-        claims=loaded.run.claims,
-        events=loaded.events,
-        resolve=values.resolver(),
     )

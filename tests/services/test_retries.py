@@ -14,7 +14,7 @@ from chalicelib.domain.refusal import BadRequest, NotFound, TooMany
 from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.step import StepStatus
 from chalicelib.domain.workflow import WorkflowSettings
-from chalicelib.services import retries, verbs
+from chalicelib.services import repairs, retries, verbs
 from chalicelib.services.verbs import Ask
 from chalicelib.store import history
 from chalicelib.store.errors import Unavailable
@@ -159,6 +159,21 @@ def test_a_retry_of_a_retry_carries_over_what_both_completed(house: House) -> No
     third = house.settle(retried(house, second.id).id)
     assert third.status is RunStatus.COMPLETED
     assert house.sent == {"a": 1, "b": 2, "c": 2}
+
+
+def test_what_began_anew_and_did_not_complete_again_is_made_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retries, "settings_of", lambda *_: WorkflowSettings())
+    done = house.settle(house.start(three_calls()))
+    house.answers = lambda _key, _nth: 400
+    repairs.replay("p", done.id, "b", ask=ASK, clock=house.clock, outside=house.outside)
+    assert house.settle(done.id).status is RunStatus.FAILED
+    house.answers = lambda _key, _nth: 200
+    again = retried(house, done.id)
+    assert house.records(again.id).keys() == {"a"}
+    assert house.settle(again.id).status is RunStatus.COMPLETED
+    assert house.sent == {"a": 1, "b": 3, "c": 2}
 
 
 def test_a_retry_takes_a_place_among_its_workflows_runs(house: House) -> None:
