@@ -12,7 +12,7 @@ from datetime import datetime
 
 from chalicelib.domain import waits
 from chalicelib.domain.access import Actor
-from chalicelib.domain.definition import StepType
+from chalicelib.domain.definition import StepSpec, StepType
 from chalicelib.domain.history import HistoryRecord, Outcome
 from chalicelib.domain.idempotency import Once
 from chalicelib.domain.manners import TRIGGER_API, Manners
@@ -255,13 +255,28 @@ def _check_decision(run: Run, values: Values, event_type: str, payload: Json, ac
         if not waits.valid_decision(payload):
             rule = "an approval is decided by {approved: true|false, comment?: text}"
             raise Invalid(rule, details=(Detail(path="params.payload", message=rule),))
+        _check_approver(run, spec, actor)
+
+
+def _check_approver(run: Run, spec: StepSpec, actor: Actor) -> None:
+    """Refuse an actor who is not to decide an approval, by what it waits for, else by what is written of it.
+
+    Before it waits nobody knows whom a template will name: until then nobody decides such a one.
+    """
+    record = runs.load_steps([(run.id, spec.ref)]).get((run.id, spec.ref))
+    if record is not None and record.wait is not None and not record.status.ended:
+        approvers: Json = record.wait.approvers
+    else:
         approvers = spec.config.get("approvers")
-        if isinstance(approvers, list | tuple) and approvers and not {"*", actor.key_id, actor.name} & set(approvers):
-            message = f"approver {actor.name} is not allowed for step {spec.ref}"
-            raise ScopeMissing(message)
-        if spec.config.get("forbidSelfApproval") is True and run.created_by_key_id == actor.key_id:
-            message = f"approver {actor.name} started the run and may not approve step {spec.ref}"
-            raise ScopeMissing(message)
+    if isinstance(approvers, str):
+        message = f"step {spec.ref} does not wait yet, and who may approve it is not known before"
+        raise Conflict(message)
+    if isinstance(approvers, list | tuple) and approvers and not {"*", actor.key_id, actor.name} & set(approvers):
+        message = f"approver {actor.name} is not allowed for step {spec.ref}"
+        raise ScopeMissing(message)
+    if spec.config.get("forbidSelfApproval") is True and run.created_by_key_id == actor.key_id:
+        message = f"approver {actor.name} started the run and may not approve step {spec.ref}"
+        raise ScopeMissing(message)
 
 
 def contended() -> Conflict:

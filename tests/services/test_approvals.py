@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.domain.access import Actor
+from chalicelib.domain.refusal import Conflict, ScopeMissing
 from chalicelib.domain.run import RunStatus
 from chalicelib.domain.step import Wait, WaitKind
 from chalicelib.domain.ticket import Ticket, TicketStatus
@@ -48,13 +49,13 @@ def tickets(house: House, status: ApprovalStatus = ApprovalStatus.PENDING) -> li
     return [one.ticket for one in inbox(house, status)]
 
 
-def decide(house: House, run_id: str, payload: Json) -> None:
+def decide(house: House, run_id: str, payload: Json, *, actor: Actor = ADA) -> None:
     verbs.deliver(
         "p",
         run_id,
         event_type="approval-ok",
         payload=payload,
-        actor=ADA,
+        actor=actor,
         now=house.clock.now(),
         outside=house.outside,
     )
@@ -179,6 +180,18 @@ def test_approvers_may_be_rendered(house: House) -> None:
     for template, approvers in (("{{ payload.one }}", ("bob",)), ("{{ payload.all }}", ("bob", "k1"))):
         run_id = waiting(house, a_line(an_approval(approvers=template)), payload=payload)
         assert ticket_of(house, run_id, "ok").approvers == approvers
+
+
+def test_approvers_that_are_rendered_are_the_only_ones_who_decide_by_an_event(house: House) -> None:
+    run_id = house.start(a_line(an_approval(approvers="{{ payload }}")), payload=["bob"], invoked=False)
+    with pytest.raises(Conflict, match="step ok does not wait yet, and who may approve it is not known before"):
+        decide(house, run_id, {"approved": True}, actor=BOB)
+    house.invoker.drive(run_id)
+    house.drain()
+    with pytest.raises(ScopeMissing, match="approver ada is not allowed for step ok"):
+        decide(house, run_id, {"approved": True})
+    decide(house, run_id, {"approved": True}, actor=BOB)
+    assert house.settle(run_id).status is RunStatus.COMPLETED
 
 
 def test_without_approvers_anyone_may_approve(house: House) -> None:
