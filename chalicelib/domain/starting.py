@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 
 from chalicelib.domain import condition, template
 from chalicelib.domain.definition import ResourceClass, StepSpec
@@ -35,6 +36,14 @@ class Limits:
     hold_until: datetime | None = None
 
 
+class Limit(StrEnum):
+    """What keeps a step that could start from starting."""
+
+    MAX_PARALLEL_STEPS = "max_parallel_steps"
+    CONCURRENCY_KEY = "concurrency_key"
+    RESOURCE_CLASS = "resource_class"
+
+
 @dataclass(kw_only=True)
 class Started:
     """What was claimed, and what was not to run after all."""
@@ -58,12 +67,26 @@ def start(progress: Progress, now: datetime, driver: Driver, limits: Limits) -> 
     for key, node in progress.ready.items():
         if room.places == 0:
             break
-        if room.admits(node.spec):
+        if room.barred(node.spec) is None:
             room.take(node.spec)
             admitted.append(key)
     for key in admitted:
         _start(progress, key, now, driver, started)
     return started
+
+
+def limited(progress: Progress, limits: Limits) -> dict[str, Limit]:
+    """Return the steps that could start but for a limit, and which; ``start`` goes by the same."""
+    room, found = _Room.of(progress, limits), dict[str, Limit]()
+    for key, node in progress.ready.items():
+        if key in progress.ready_containers:
+            continue
+        barred = room.barred(node.spec)
+        if barred is None:
+            room.take(node.spec)
+        else:
+            found[key] = barred
+    return found
 
 
 @dataclass(kw_only=True)
@@ -86,11 +109,15 @@ class _Room:
                 room._hold(progress.definition.steps[ref_of(key)])
         return room
 
-    def admits(self, spec: StepSpec) -> bool:
-        """Whether the step may run beside what runs."""
+    def barred(self, spec: StepSpec) -> Limit | None:
+        """Return what keeps the step from running beside what runs; None if nothing does."""
+        if self.places == 0:
+            return Limit.MAX_PARALLEL_STEPS
         if spec.concurrency_key in self.keys:
-            return False
-        return spec.resource_class is None or self.classes[spec.resource_class] < spec.resource_class.most
+            return Limit.CONCURRENCY_KEY
+        if spec.resource_class is not None and self.classes[spec.resource_class] >= spec.resource_class.most:
+            return Limit.RESOURCE_CLASS
+        return None
 
     def take(self, spec: StepSpec) -> None:
         """Have the step run."""
