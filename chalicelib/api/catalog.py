@@ -74,6 +74,14 @@ RESOURCES: Final[Mapping[str, Mapping[str, Sequence[str]]]] = MappingProxyType(
             "/v1/workflow-runs/{run_id}/steps": ("GET",),
             "/v1/workflow-runs/{run_id}/steps/{step_ref}": ("GET",),
         },
+        f"{_API}.workflow_runs_api.run_views": {
+            "/v1/workflow-runs/{run_id}/labels": ("GET",),
+            "/v1/workflow-runs/{run_id}/graph": ("GET",),
+            "/v1/workflow-runs/{run_id}/timeline": ("GET",),
+            "/v1/workflow-runs/{run_id}/explain": ("GET",),
+            "/v1/workflow-runs/{run_id}/why": ("GET",),
+            "/v1/workflow-runs/{run_id}/history": ("GET",),
+        },
         f"{_API}.workflow_runs_api.step_verbs": {
             "/v1/workflow-runs/{run_id}/steps/{step_ref}/approve": ("POST",),
             "/v1/workflow-runs/{run_id}/steps/{step_ref}/reject": ("POST",),

@@ -135,7 +135,7 @@ def _entry(run: Run, progress: Progress, key: str, ref: str) -> Entry:
         status=StepStatus.PENDING,
         attempts=record.attempts if record else (),
         required=len(edges),
-        met=sum(_is_met(progress, key.removesuffix(ref), edge) for edge in edges),
+        met=sum(leads_on(progress, key.removesuffix(ref), edge) for edge in edges),
     )
     if claim is not None and not _is_behind(record, claim):
         status = _under_way(run, progress, key)
@@ -167,7 +167,7 @@ def _entry(run: Run, progress: Progress, key: str, ref: str) -> Entry:
     )
 
 
-def _is_met(progress: Progress, prefix: str, edge: Edge) -> bool:
+def leads_on(progress: Progress, prefix: str, edge: Edge) -> bool:
     """Whether the step at the beginning of an edge has settled so that the edge is taken."""
     record, spec = progress.records.get(prefix + edge.source), progress.definition.steps[edge.source]
     if record is None or not record.status.ended:
