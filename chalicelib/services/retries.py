@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final, TypeAlias
 
 from chalicelib.domain.refusal import BadRequest, Refusal
-from chalicelib.domain.repair import carried
+from chalicelib.domain.repair import can_be_made_again, carried
 from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.workflow import WorkflowSettings
 from chalicelib.services import inspections, starts, workflows
