@@ -14,10 +14,14 @@ from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from chalicelib.domain.condition import Condition
 from chalicelib.domain.retry import RetryPolicy
 from chalicelib.domain.value import Json
+
+if TYPE_CHECKING:
+    # Polling a run needs definitions' names and neither conditions nor templates: they are loaded by what reads them.
+    from chalicelib.domain.condition import Condition
 
 #: The block that is the run itself.
 ROOT = ""
