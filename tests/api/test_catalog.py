@@ -68,7 +68,6 @@ WORKFLOW_RUNS_API = {
     ("GET", "/v1/workflow-runs/{run_id}/steps"): "workflows:read",
     ("GET", "/v1/workflow-runs/{run_id}/steps/{step_ref}"): "workflows:read",
     ("GET", "/v1/workflow-runs/{run_id}/steps/{step_ref}"): "workflows:read",
-    ("GET", "/v1/workflow-runs/{run_id}/steps/{step_ref}"): "workflows:read",
     ("GET", "/v1/workflow-runs/{run_id}/labels"): "workflows:read",
     ("GET", "/v1/workflow-runs/{run_id}/graph"): "workflows:read",
     ("GET", "/v1/workflow-runs/{run_id}/explain"): "workflows:read",

@@ -1,7 +1,8 @@
-"""Every endpoint of the API, with a good request for each, and whether anything was written."""
+"""Every endpoint of every API, with a good request for each, and whether anything was written."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,14 +11,18 @@ from botocore.awsrequest import AWSPreparedRequest
 
 from chalicelib.api import catalog
 from chalicelib.api.endpoints import Endpoint
+from chalicelib.domain.access import Scope
 from chalicelib.domain.value import Json
 from chalicelib.store import table
 from tests.api.http import Client, Response
 from tests.domain.graphs import a_node
 from tests.scenarios.scene import CONNECTION, Scene, a_chain, a_wait
+from tests.scenarios.steps import a_step, revised, saved
 
 ENDPOINTS = tuple(catalog.endpoints())
 CLOSED = tuple(endpoint for endpoint in ENDPOINTS if not endpoint.public)
+#: Those that ask for a scope, where others ask for any key or none.
+SCOPED = tuple(endpoint for endpoint in CLOSED if isinstance(endpoint.scope, Scope))
 #: Those that take a body, whatever it is about.
 WITH_BODY = tuple(endpoint for endpoint in ENDPOINTS if endpoint.body is not None)
 WITH_QUERY = tuple(endpoint for endpoint in ENDPOINTS if endpoint.query is not None)
@@ -25,6 +30,8 @@ WITH_IDS = tuple(endpoint for endpoint in CLOSED if endpoint.parameters)
 
 #: DynamoDB's operations that change nothing.
 _READS = frozenset({"GetItem", "BatchGetItem", "Query"})
+#: Stands for the id of the project that asks.
+_PROJECT = "{project_id}"
 
 #: A body that the endpoint would take, by the name of its view.
 BODIES: Mapping[str, dict[str, Json]] = {
@@ -36,6 +43,33 @@ BODIES: Mapping[str, dict[str, Json]] = {
     "create_connection": {"name": "n", "region": "eu-west-1"},
     "trigger_run": {"connectionId": CONNECTION, "params": {"a": 1}},
     "call_function": {},
+    "publish_workflow": {"project_id": _PROJECT, "name": "n", "slug": "s", "steps": [a_step("only")]},
+    "revise_workflow": {"name": "n"},
+    "clone_workflow": {"project_id": _PROJECT},
+    "try_steps": {"steps": [a_step("only")]},
+    "plan_workflow": {},
+    "trigger_workflow": {"payload": {"a": 1}},
+    "pause_workflow_run": {"reason": "r"},
+    "resume_workflow_run": {"reason": "r"},
+    "retry_run": {"reason": "r"},
+    "approve_step": {"comment": "c"},
+    "reject_step": {"reason": "r"},
+    "skip_step": {"reason": "r"},
+    "force_complete_step": {"result": {"a": 1}},
+    "retry_step": {"reason": "r"},
+    "replay_steps": {"reason": "r"},
+    "bulk_cancel": {"workflow_run_ids": ["nowhere"]},
+    "bulk_replay": {"workflow_run_ids": ["nowhere"]},
+    "claim_job_run": {"lease_secs": 60},
+    "keep_job_run": {"lease_secs": 60},
+    "complete_job_run": {"output": 1},
+    "fail_job_run": {"error": "e"},
+    "send_event": {"payload": 1},
+}
+#: What a query must hold at least.
+QUERIES: Mapping[str, str] = {
+    "list_project_workflows": f"project_id={_PROJECT}",
+    "list_project_runs": f"project_id={_PROJECT}",
 }
 
 
@@ -44,13 +78,20 @@ def named(endpoint: Endpoint) -> str:
     return f"{endpoint.method} {endpoint.path}"
 
 
+def api_of(endpoint: Endpoint) -> str:
+    """Which API an endpoint is of: ``api``, ``v1``, ``functions``."""
+    return endpoint.path.split("/")[1]
+
+
 @dataclass(frozen=True, kw_only=True)
 class House:
     """A project with one of everything, and how to knock at its doors."""
 
     scene: Scene
-    #: An id that there is, by the path parameter's name.
+    #: An id that there is, by the path parameter's name, for the trigger API and for function URLs.
     ids: Mapping[str, str]
+    #: The same for the workflow-runs API.
+    v1_ids: Mapping[str, str]
 
     @classmethod
     def of(cls, scene: Scene) -> House:
@@ -66,7 +107,24 @@ class House:
             "run_id": run.rpartition("/")[2],
             "token": function.url.rpartition("/")[2],
         }
-        return cls(scene=scene, ids=ids)
+        return cls(scene=scene, ids=ids, v1_ids=ids_of_everything(scene))
+
+    def good_body(self, endpoint: Endpoint) -> dict[str, Json]:
+        """Return a body that the endpoint would take."""
+        body = BODIES[endpoint.view.__name__]
+        return {**body, "project_id": self.scene.project.id} if "project_id" in body else body
+
+    def body(self, endpoint: Endpoint) -> bytes | None:
+        """Return a body that the endpoint would take, as it is sent; None where it takes none."""
+        return json.dumps(self.good_body(endpoint)).encode() if endpoint.body is not None else None
+
+    def query(self, endpoint: Endpoint) -> str:
+        """Return a query that the endpoint would take."""
+        return QUERIES.get(endpoint.view.__name__, "").replace(_PROJECT, self.scene.project.id)
+
+    def ids_for(self, endpoint: Endpoint) -> Mapping[str, str]:
+        """Return an id that there is for each of the endpoint's path parameters."""
+        return self.v1_ids if api_of(endpoint) == "v1" else self.ids
 
     def knock(
         self,
@@ -74,14 +132,41 @@ class House:
         *,
         body: bytes | None = None,
         key: str | None = None,
-        query: str = "",
+        query: str | None = None,
         headers: Mapping[str, str] | None = None,
         ids: Mapping[str, str] | None = None,
     ) -> Response:
-        """Send the endpoint a request; an id, in the path, is the house's own unless one is given."""
-        path = endpoint.path.format(**{**self.ids, **(ids or {})})
+        """Send the endpoint a request; an id, and a query, is the house's own unless one is given."""
+        path = endpoint.path.format(**{**self.ids_for(endpoint), **(ids or {})})
         sent = {"Content-Type": "application/json"} if headers is None else headers
-        return Client(url=self.scene.stack.url, key=key).send(endpoint.method, path + query, body, sent)
+        asked = self.query(endpoint) if query is None else query
+        whole = f"{path}?{asked}" if asked else path
+        return Client(url=self.scene.stack.url, key=key).send(endpoint.method, whole, body, sent)
+
+
+def ids_of_everything(scene: Scene) -> Mapping[str, str]:
+    """Have a workflow of two versions, and a run of it that waits for an approval, an event and a job."""
+    event = f"event-of-{scene.project.id}"
+    workflow = saved(
+        scene,
+        a_step("ok", step_type="approval", approval_approvers=["*"]),
+        a_step("wait", step_type="wait_for_event", event_key=event),
+        a_step("work", step_type="job"),
+    )
+    later = revised(scene, workflow, description="changed")
+    started = scene.client.post(f"/v1/workflows/{workflow['id']}/trigger", {})
+    assert started.status == 201, started.text
+    scene.settle()
+    [job] = scene.client.get("/v1/job-runs").json
+    return {
+        "workflow_id": workflow["id"],
+        "version_id": workflow["version_id"],
+        "other_version_id": later["version_id"],
+        "run_id": started.json["id"],
+        "step_ref": "ok",
+        "event_key": event,
+        "job_run_id": job["id"],
+    }
 
 
 @contextmanager
@@ -105,10 +190,29 @@ def nothing_written() -> Iterator[None]:
     assert not [operation for operation in sent if operation not in _READS]
 
 
+def refused_as(endpoint: Endpoint, answered: Response) -> Json:
+    """Return what a refusal says, whatever request it answers."""
+    told: Json = answered.json["error"] if api_of(endpoint) == "v1" else answered.json
+    return told
+
+
+def details_of(endpoint: Endpoint, answered: Response) -> list[dict[str, str]]:
+    """Return the faults that a refusal lists."""
+    told = refused_as(endpoint, answered)
+    assert isinstance(told, dict)
+    details = told.get("details", [])
+    assert isinstance(details, list)
+    return [{name: str(value) for name, value in dict(one).items()} for one in details if isinstance(one, dict)]
+
+
 def said_properly(endpoint: Endpoint, answered: Response) -> bool:
     """Whether a refusal is worded as the endpoint's dialect words it, and carries its request's id."""
-    told = answered.json
-    word = "message" if endpoint.path.startswith("/functions/") else "error"
-    whole = isinstance(told.get(word), str) and told.keys() <= {word, "details"}
-    details = all({"path", "message"} <= detail.keys() for detail in told.get("details", ()))
-    return bool(whole and details and answered.headers.get("x-request-id"))
+    request_id = answered.headers.get("x-request-id")
+    details = all({"path", "message"} <= detail.keys() for detail in details_of(endpoint, answered))
+    whole = answered.json
+    if api_of(endpoint) == "v1":
+        same_id = whole.keys() == {"error", "request_id"} and whole["request_id"] == request_id
+        told, words = whole["error"], {"code", "message"}
+        return bool(same_id and details and words <= told.keys() <= {*words, "details"} and all(told.values()))
+    word = "message" if api_of(endpoint) == "functions" else "error"
+    return bool(isinstance(whole.get(word), str) and whole.keys() <= {word, "details"} and details and request_id)

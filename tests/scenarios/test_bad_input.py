@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,13 +19,17 @@ from tests.conftest import Project
 from tests.scenarios.conftest import SharedStack
 from tests.scenarios.doors import (
     BODIES,
+    CLOSED,
     ENDPOINTS,
     WITH_BODY,
     WITH_IDS,
     WITH_QUERY,
     House,
+    api_of,
+    details_of,
     named,
     nothing_written,
+    refused_as,
     said_properly,
 )
 from tests.scenarios.scene import CONNECTION, Scene
@@ -60,6 +66,45 @@ STRANGE_IDS = (
     *("nowhere", "wf_00000000", "a%2Fb", "..%2F..", "%2e%2e", "%252e", "%25", "%", "%zz", "%00", "a%00b", "%ff", "%0a"),
     *("a%20b", "a%23b", "%3Fa", "%C3%A4", "%F0%9F%98%80", "%ED%A0%80", "x" * 129, "x" * 2000, "'%20OR%201=1", "$ne"),
 )
+#: The status of input that breaks a rule, and of a body that is too large, by API.
+INVALID = {"api": 422, "v1": 400}
+TOO_LARGE = {"api": 422, "v1": 413, "functions": 413}
+#: Texts that say something if anybody cares to.
+MAY_BE_EMPTY = {"comment", "reason"}
+#: By parameter, what it must not be.
+BAD_QUERIES: Mapping[str, tuple[str, ...]] = {
+    "limit": ("limit=0", "limit=-1", "limit=1.5", "limit=x", "limit=", "limit=%D9%A1"),
+    "cursor": ("cursor=", "cursor=nonsense", "cursor=%00", "cursor=%F0%9F%98%80", f"cursor={'x' * 1001}"),
+    "status": ("status=nonsense", "status=", "status=%00", "status=PENDING"),
+    "project_id": ("project_id=",),
+    "workflow_id": ("workflow_id=", f"workflow_id={'x' * 256}"),
+    "workflow_run_id": ("workflow_run_id=",),
+    "tag_key": ("tag_key=", f"tag_key={'x' * 65}"),
+    "tag_value": ("tag_value=x", f"tag_key=k&tag_value={'x' * 257}"),
+    "slug": ("slug=", f"slug={'x' * 256}"),
+    "job_id": ("job_id=", f"job_id={'x' * 256}"),
+    "include": ("include=", "include=everything"),
+    "format": ("format=", "format=xml"),
+}
+#: One value of each of JSON's types.
+_OF_TYPE: Mapping[str, Json] = {"string": "x", "integer": 5, "boolean": True, "array": [], "object": {}, "null": None}
+
+
+def takes_nothing(endpoint: Endpoint) -> bool:
+    """Whether an empty body will do."""
+    assert endpoint.body is not None
+    return api_of(endpoint) == "v1" and "required" not in endpoint.body.model_json_schema()
+
+
+def wrong_types(endpoint: Endpoint) -> dict[str, list[Json]]:
+    """Return by field values of the types that its model has no room for; none where any JSON will do."""
+    assert endpoint.body is not None
+    fields: dict[str, Any] = endpoint.body.model_json_schema()["properties"]
+    wrong = {}
+    for name, field in fields.items():
+        kinds = {one.get("type", "object" if "$ref" in one else None) for one in field.get("anyOf", [field])}
+        wrong[name] = [] if None in kinds else [value for kind, value in _OF_TYPE.items() if kind not in kinds]
+    return wrong
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +135,8 @@ def test_there_is_a_good_body_for_every_endpoint_that_takes_one() -> None:
 @pytest.mark.parametrize("endpoint", WITH_BODY, ids=named)
 def test_a_body_that_is_not_json_is_a_400(house: House, key: str, endpoint: Endpoint) -> None:
     for name, body in MALFORMED.items():
+        if takes_nothing(endpoint) and not body.strip():
+            continue
         for headers in (None, {}, {"Content-Type": "text/plain; charset=utf-16"}):
             answered = house.knock(endpoint, body=body, key=key, headers=headers)
             assert answered.status == 400, (name, answered.text)
@@ -100,41 +147,69 @@ def test_a_body_that_is_not_json_is_a_400(house: House, key: str, endpoint: Endp
 @pytest.mark.parametrize("endpoint", WITH_BODY, ids=named)
 def test_a_body_over_a_megabyte_is_refused(house: House, key: str, endpoint: Endpoint) -> None:
     answered = house.knock(endpoint, body=b'{"name": "' + b"x" * LONGEST_BODY + b'"}', key=key)
-    assert answered.status == (413 if "token" in endpoint.parameters else 422)
+    assert answered.status == TOO_LARGE[api_of(endpoint)]
     assert said_properly(endpoint, answered)
 
 
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("endpoint", [one for one in WITH_BODY if not one.public], ids=named)
-def test_a_body_of_another_shape_is_a_422_that_says_where(house: House, key: str, endpoint: Endpoint) -> None:
-    good = BODIES[endpoint.view.__name__]
+def test_a_body_of_another_shape_is_refused_and_says_where(house: House, key: str, endpoint: Endpoint) -> None:
+    good = house.good_body(endpoint)
     bodies = [*MISSHAPEN, json.dumps({**good, "unknown": 1}).encode()]
-    texts = [name for name, value in good.items() if isinstance(value, str)]
-    wrongs: tuple[Json, ...] = (5, [], {}, True, "")
-    bodies += [json.dumps({**good, name: wrong}).encode() for name in texts for wrong in wrongs]
+    texts = [name for name, value in good.items() if isinstance(value, str) and name not in MAY_BE_EMPTY]
+    bodies += [json.dumps({**good, name: ""}).encode() for name in texts]
     for body in bodies:
         answered = house.knock(endpoint, body=body, key=key)
-        assert answered.status == 422, (body, answered.text)
+        assert answered.status == INVALID[api_of(endpoint)], (body, answered.text)
         assert said_properly(endpoint, answered), body
-        assert answered.json["details"], body
+        assert details_of(endpoint, answered), body
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize("endpoint", [one for one in WITH_BODY if not one.public], ids=named)
+def test_a_field_of_another_type_is_refused_by_name(house: House, key: str, endpoint: Endpoint) -> None:
+    for name, wrongs in wrong_types(endpoint).items():
+        for wrong in wrongs:
+            body = json.dumps({**house.good_body(endpoint), name: wrong}).encode()
+            answered = house.knock(endpoint, body=body, key=key)
+            assert answered.status == INVALID[api_of(endpoint)], (body, answered.text)
+            assert said_properly(endpoint, answered), body
+            assert [one["path"].partition(".")[0] for one in details_of(endpoint, answered)] == [name], answered.text
+
+
+@pytest.mark.usefixtures("untouched")
+@pytest.mark.parametrize("endpoint", [one for one in WITH_BODY if not one.public], ids=named)
+def test_a_body_without_a_field_that_it_needs_is_refused_by_name(house: House, key: str, endpoint: Endpoint) -> None:
+    assert endpoint.body is not None
+    for name in endpoint.body.model_json_schema().get("required", ()):
+        good = house.good_body(endpoint)
+        body = json.dumps({other: good[other] for other in good if other != name}).encode()
+        answered = house.knock(endpoint, body=body, key=key)
+        assert answered.status == INVALID[api_of(endpoint)], (body, answered.text)
+        assert [one["path"] for one in details_of(endpoint, answered)] == [name]
 
 
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("endpoint", WITH_QUERY, ids=named)
-def test_a_bad_query_is_a_422(house: House, key: str, endpoint: Endpoint) -> None:
-    queries = ["limit=0", "limit=101", "limit=-1", "limit=1.5", "limit=x", "limit=", "limit=1&limit=2", "limit=%D9%A1"]
-    queries += ["cursor=", "cursor=nonsense", "cursor=%00", "cursor=%F0%9F%98%80", f"cursor={'x' * 1001}"]
-    queries += ["status=pending", "status=", "status=%00"] if endpoint.path.endswith("/runs") else []
-    for query in queries:
-        answered = house.knock(endpoint, key=key, query=f"?{query}")
-        assert answered.status == 422, (query, answered.text)
-        assert said_properly(endpoint, answered), query
+def test_a_bad_query_is_refused_by_name(house: House, key: str, endpoint: Endpoint) -> None:
+    assert endpoint.query is not None
+    for name in endpoint.query.model_json_schema()["properties"]:
+        wrongs = [*BAD_QUERIES[name], f"{name}=1&{name}=2"]
+        wrongs += ["limit=101"] if name == "limit" and api_of(endpoint) == "api" else []
+        wrongs += [""] if name == "project_id" and house.query(endpoint) else []
+        for wrong in wrongs:
+            others = "" if name == "project_id" else f"&{house.query(endpoint)}"
+            answered = house.knock(endpoint, key=key, query=wrong + others)
+            assert answered.status == INVALID[api_of(endpoint)], (wrong, answered.text)
+            assert said_properly(endpoint, answered), wrong
+            said = answered.text if api_of(endpoint) == "v1" else str(details_of(endpoint, answered) or name)
+            assert name in said, (wrong, said)
 
 
 @pytest.mark.usefixtures("untouched")
 @pytest.mark.parametrize("endpoint", [*WITH_IDS, *(one for one in WITH_BODY if one.public)], ids=named)
 def test_an_id_of_nothing_is_a_404(house: House, key: str, endpoint: Endpoint) -> None:
-    body = json.dumps(BODIES[endpoint.view.__name__]).encode() if endpoint.body else None
+    body = house.body(endpoint)
     for name in endpoint.parameters:
         for strange in STRANGE_IDS:
             answered = house.knock(endpoint, body=body, key=key, ids={name: strange})
@@ -152,16 +227,45 @@ def stranger(house: House) -> House:
 @pytest.mark.usefixtures("stranger", "untouched")
 @pytest.mark.parametrize("endpoint", WITH_IDS, ids=named)
 def test_another_projects_object_is_a_404(house: House, stranger: House, endpoint: Endpoint) -> None:
-    theirs = stranger.scene.project.key
-    body = json.dumps(BODIES[endpoint.view.__name__]).encode() if endpoint.body else None
+    theirs, body, own = stranger.scene.project.key, stranger.body(endpoint), house.ids_for(endpoint)
     unknown = stranger.knock(endpoint, body=body, key=theirs, ids=dict.fromkeys(endpoint.parameters, "wf_nowhere"))
     assert unknown.status == 404
-    for foreign in (endpoint.parameters, *([name] for name in endpoint.parameters)):
-        answered = stranger.knock(endpoint, body=body, key=theirs, ids={name: house.ids[name] for name in foreign})
+    # A step's ref says nothing of whose it is.
+    singly = ([name] for name in endpoint.parameters if name != "step_ref")
+    for foreign in (endpoint.parameters, *singly):
+        answered = stranger.knock(endpoint, body=body, key=theirs, ids={name: own[name] for name in foreign})
         assert answered.status == 404, (foreign, answered.text)
         assert said_properly(endpoint, answered)
-        if "workflow_id" in foreign:
-            assert answered.json == unknown.json
+        if endpoint.parameters[0] in foreign:
+            assert refused_as(endpoint, answered) == refused_as(endpoint, unknown)
+
+
+@pytest.mark.usefixtures("stranger", "untouched")
+@pytest.mark.parametrize("endpoint", CLOSED, ids=named)
+def test_another_project_in_a_body_or_a_query_is_a_404(house: House, stranger: House, endpoint: Endpoint) -> None:
+    """As an unknown one is: nobody learns which projects there are."""
+    body, key = stranger.body(endpoint), stranger.scene.project.key
+    fields = endpoint.query.model_json_schema()["properties"] if endpoint.query is not None else ()
+    for project in (house.scene.project.id, "proj_nowhere", "a#b"):
+        if body is not None and b"project_id" in body:
+            sent = json.dumps({**stranger.good_body(endpoint), "project_id": project}).encode()
+            answered = stranger.knock(endpoint, body=sent, key=key)
+        elif "project_id" in fields:
+            answered = stranger.knock(endpoint, key=key, query=f"project_id={quote(project)}")
+        else:
+            continue
+        assert answered.status == 404, answered.text
+        assert refused_as(endpoint, answered) == {"code": "not_found", "message": "project not found"}
+
+
+@pytest.mark.usefixtures("stranger", "untouched")
+def test_another_projects_ids_in_a_query_find_nothing(house: House, stranger: House) -> None:
+    get, project = stranger.scene.client.get, stranger.scene.project.id
+    for ids in (house.v1_ids, dict.fromkeys(house.v1_ids, "nowhere")):
+        runs = get(f"/v1/workflow-runs?project_id={project}&workflow_id={ids['workflow_id']}")
+        events = get(f"/v1/events?workflow_run_id={ids['run_id']}")
+        assert (runs.status, runs.text) in {(200, "[]"), (404, runs.text)}, ids
+        assert (events.status, events.text) in {(200, "[]"), (404, events.text)}, ids
 
 
 @pytest.mark.usefixtures("stranger", "untouched")
@@ -255,6 +359,20 @@ def test_whatever_is_no_graph_is_refused_with_its_details(house: House, key: str
     if answered.status == 400 and "surrogate" not in answered.text:
         assert answered.json["error"] == "Invalid IR"
         assert all({"path", "message"} <= detail.keys() for detail in answered.json["details"])
+
+
+_FIELDS = st.sampled_from(["step_ref", "step_type", "depends_on", "payload", "condition", "event_key", "job_id", "x"])
+_STEPS = st.lists(st.dictionaries(_FIELDS, st.sampled_from(["a", "job", "b"]) | _JSON, max_size=5) | _JSON, max_size=3)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=_STEPS | _JSON)
+def test_whatever_are_no_steps_is_refused_with_its_details(house: House, key: str, steps: object) -> None:
+    path = f"/v1/workflows/{house.v1_ids['workflow_id']}/dry-run"
+    answered = Client(url=house.scene.stack.url, key=key).post(path, {"steps": steps})
+    assert answered.status in {200, 400}, answered.text
+    if answered.status == 200 and not answered.json["valid"]:
+        assert all(fault["path"].startswith("steps") and fault["message"] for fault in answered.json["errors"])
 
 
 def test_the_watch_on_writes_sees_one(house: House, key: str) -> None:

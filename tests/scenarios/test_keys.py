@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from itertools import product
+from itertools import combinations, product
 
 import pytest
 
 from chalicelib.api.endpoints import Endpoint
-from chalicelib.domain.access import TRIGGER_API_BUNDLES, Scope, word_for
+from chalicelib.api.requests import PARAMETERS
+from chalicelib.domain.access import TRIGGER_API_BUNDLES, WORKFLOW_RUNS_API_BUNDLES, Scope, scopes_of, word_for
+from chalicelib.domain.value import Json
 from chalicelib.services import keys
 from tests.conftest import Project
 from tests.scenarios.conftest import SharedStack
-from tests.scenarios.doors import BODIES, CLOSED, ENDPOINTS, House, named, nothing_written, said_properly
+from tests.scenarios.doors import (
+    CLOSED,
+    ENDPOINTS,
+    SCOPED,
+    House,
+    api_of,
+    named,
+    nothing_written,
+    refused_as,
+    said_properly,
+)
 from tests.scenarios.scene import Scene
 
 pytestmark = pytest.mark.store
@@ -21,8 +33,12 @@ pytestmark = pytest.mark.store
 #: The whole of what asks for no key.
 PUBLIC = {
     "GET /healthz",
+    "GET /openapi.json",
     *(f"{method} /functions/{{token}}" for method in ("POST", "GET", "HEAD", "PUT", "PATCH", "DELETE")),
 }
+
+#: An id of nothing for each parameter.
+NOWHERE = dict.fromkeys(PARAMETERS, "nowhere")
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +51,6 @@ def house(_module_stack: SharedStack) -> House:
 def a_key(*scopes: str, expires_at: datetime | None = None) -> str:
     made = keys.create("proj_keys", name="k", scopes=scopes, now=datetime.now(UTC), expires_at=expires_at)
     return made.text
-
-
-def good_body(endpoint: Endpoint) -> bytes | None:
-    return json.dumps(BODIES[endpoint.view.__name__]).encode() if endpoint.body else None
 
 
 def test_only_these_endpoints_ask_for_no_key() -> None:
@@ -66,33 +78,45 @@ def test_without_a_good_key_every_request_is_a_401_and_nothing_is_written(house:
     headers += [{"X-Api-Key": good}, {"Authorization": f"Bearer {good} {good}"}]
     with nothing_written():
         for sent in headers:
-            answered = house.knock(endpoint, body=good_body(endpoint), headers=sent)
+            answered = house.knock(endpoint, body=house.body(endpoint), headers=sent)
             assert answered.status == 401, (sent, answered.text)
             assert said_properly(endpoint, answered)
             assert good not in answered.text
 
 
-@pytest.mark.parametrize("endpoint", CLOSED, ids=named)
+def missing(word: str, endpoint: Endpoint) -> Json:
+    """What is said of a scope that a key lacks, in the words of the endpoint's API."""
+    message = f"API key missing required scope: {word}"
+    return {"code": "forbidden", "message": message} if api_of(endpoint) == "v1" else {"error": message}
+
+
+@pytest.mark.parametrize("endpoint", SCOPED, ids=named)
 def test_a_key_with_every_scope_but_the_one_wanted_is_a_403(house: House, endpoint: Endpoint) -> None:
-    assert endpoint.scope is not None
+    assert isinstance(endpoint.scope, Scope)
     key = a_key(*(scope for scope in Scope if scope is not endpoint.scope))
     house.knock(endpoint, body=b"{", key=key)  # so that the key's first use is noted before we look
-    word = word_for(endpoint.scope, TRIGGER_API_BUNDLES)
-    asked = product((None, {"workflow_id": "nowhere"}), (good_body(endpoint), b"{"))
+    word = word_for(endpoint.scope, endpoint.dialect.bundles)
+    asked = product((None, NOWHERE), (house.body(endpoint), b"{"))
     with nothing_written():
         for ids, body in asked:
             answered = house.knock(endpoint, body=body, key=key, ids=ids)
-            assert (answered.status, answered.json) == (403, {"error": f"API key missing required scope: {word}"})
+            assert (answered.status, refused_as(endpoint, answered)) == (403, missing(word, endpoint))
             assert said_properly(endpoint, answered)
 
 
-@pytest.mark.parametrize("word", TRIGGER_API_BUNDLES)
-def test_no_word_implies_another(house: House, word: str) -> None:
+@pytest.mark.parametrize("word", sorted({*TRIGGER_API_BUNDLES, *WORKFLOW_RUNS_API_BUNDLES}))
+def test_a_word_opens_what_it_stands_for_and_nothing_else(house: House, word: str) -> None:
     key = a_key(word)
     for endpoint in CLOSED:
-        answered = house.knock(endpoint, body=b"{", key=key, ids={"workflow_id": "nowhere", "run_id": "nowhere"})
-        wanted = word_for(endpoint.scope, TRIGGER_API_BUNDLES) if endpoint.scope else ""
-        assert (answered.status != 403) == (wanted == word), (named(endpoint), answered.text)
+        answered = house.knock(endpoint, body=b"{", key=key, ids=NOWHERE)
+        opened = endpoint not in SCOPED or endpoint.scope in scopes_of([word])
+        assert (answered.status != 403) == opened, (named(endpoint), answered.text)
+
+
+@pytest.mark.parametrize("bundles", [TRIGGER_API_BUNDLES, WORKFLOW_RUNS_API_BUNDLES])
+def test_no_word_implies_another_of_its_api(bundles: Mapping[str, frozenset[Scope]]) -> None:
+    for one, other in combinations(bundles.values(), 2):
+        assert not one & other
 
 
 def test_a_key_that_is_revoked_rotated_or_expired_opens_nothing(house: House) -> None:
