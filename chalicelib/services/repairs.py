@@ -11,9 +11,10 @@ behind its hold delays the run by two seconds.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -30,6 +31,7 @@ from chalicelib.domain.timeline import Entry
 from chalicelib.domain.value import Json
 from chalicelib.domain.waits import REJECTED
 from chalicelib.services import abandoned, approvals, emissions, inspections, retries, tickets, verbs, waking
+from chalicelib.services.availability import PASSING
 from chalicelib.services.clock import Clock, SystemClock
 from chalicelib.services.inspections import Inspection
 from chalicelib.services.outside import Outside, current
@@ -54,167 +56,99 @@ class Repaired:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Case:
-    """One verb, asked of one step."""
+class Asked:
+    """A step of a run, and who asks something of it."""
 
-    verb: StepVerb
     project_id: str
     run_id: str
+    #: The step's key.
     key: str
     ask: Ask
-    clock: Clock
-    outside: Outside
-    #: What the verb writes of the step; None where it is a reset that it writes.
-    record: Callable[[Inspection, Entry, datetime], StepRecord] | None = None
+    clock: Clock = field(default_factory=SystemClock)
+    outside: Outside = field(default_factory=current)
 
 
-def approve(
-    project_id: str,
-    run_id: str,
-    key: str,
-    *,
-    comment: str | None = None,
-    ask: Ask,
-    clock: Clock | None = None,
-    outside: Outside | None = None,
-) -> Repaired:
+#: Returns the record that a verb writes of a step.
+Record = Callable[[Inspection, Entry, datetime], StepRecord]
+
+
+def approve(asked: Asked, *, comment: str | None = None) -> Repaired:
     """Complete a step that waits for approval; only a key that the step names may, and perhaps not the run's own."""
 
     def record(inspection: Inspection, of: Entry, now: datetime) -> StepRecord:
-        _check_approver(inspection.run, of, ask)
-        output: Json = {"approved": True, "by": ask.actor.name, "at": now.isoformat(), "comment": comment}
-        match transformed(inspection.progress, key, Completed(output=output)):
+        _check_approver(inspection.run, of, asked.ask)
+        output: Json = {"approved": True, "by": asked.ask.actor.name, "at": now.isoformat(), "comment": comment}
+        match transformed(inspection.progress, asked.key, Completed(output=output)):
             case Completed(output=made):
-                return repair.decided(inspection.progress, key, StepVerb.APPROVE, now=now, output=made)
+                return repair.decided(inspection.progress, asked.key, StepVerb.APPROVE, now=now, output=made)
             case Failed(error=error):
-                raise BadRequest(f"step {key} cannot be approved: {error.message}")
+                raise BadRequest(f"step {asked.key} cannot be approved: {error.message}")
         raise AssertionError  # a completed outcome is transformed into nothing else
 
-    return _do(_case(StepVerb.APPROVE, project_id, run_id, key, ask, clock, outside, record))
+    return _do(asked, StepVerb.APPROVE, record)
 
 
-def reject(
-    project_id: str,
-    run_id: str,
-    key: str,
-    *,
-    ask: Ask,
-    clock: Clock | None = None,
-    outside: Outside | None = None,
-) -> Repaired:
+def reject(asked: Asked) -> Repaired:
     """Fail a step that waits for approval, with the reason; its policy applies, and it is not tried again."""
 
     def record(inspection: Inspection, of: Entry, now: datetime) -> StepRecord:
-        _check_approver(inspection.run, of, ask)
-        message = f"rejected by {ask.actor.name}" + (f": {ask.reason}" if ask.reason else "")
-        error = StepError(code=REJECTED, message=message, step=key)
-        return repair.decided(inspection.progress, key, StepVerb.REJECT, now=now, error=error)
+        _check_approver(inspection.run, of, asked.ask)
+        message = f"rejected by {asked.ask.actor.name}" + (f": {asked.ask.reason}" if asked.ask.reason else "")
+        error = StepError(code=REJECTED, message=message, step=asked.key)
+        return repair.decided(inspection.progress, asked.key, StepVerb.REJECT, now=now, error=error)
 
-    return _do(_case(StepVerb.REJECT, project_id, run_id, key, ask, clock, outside, record))
+    return _do(asked, StepVerb.REJECT, record)
 
 
-def skip(
-    project_id: str,
-    run_id: str,
-    key: str,
-    *,
-    ask: Ask,
-    clock: Clock | None = None,
-    outside: Outside | None = None,
-) -> Repaired:
+def skip(asked: Asked) -> Repaired:
     """Skip a step that has not started or only waits; what comes after it goes on as if it had completed."""
 
     def record(inspection: Inspection, _of: Entry, now: datetime) -> StepRecord:
-        reason = ask.reason or f"skipped by {ask.actor.name}"
-        error = StepError(code=repair.SKIPPED, message=reason, step=key)
-        return repair.decided(inspection.progress, key, StepVerb.SKIP, now=now, error=error)
+        reason = asked.ask.reason or f"skipped by {asked.ask.actor.name}"
+        error = StepError(code=repair.SKIPPED, message=reason, step=asked.key)
+        return repair.decided(inspection.progress, asked.key, StepVerb.SKIP, now=now, error=error)
 
-    return _do(_case(StepVerb.SKIP, project_id, run_id, key, ask, clock, outside, record))
+    return _do(asked, StepVerb.SKIP, record)
 
 
-def force_complete(
-    project_id: str,
-    run_id: str,
-    key: str,
-    *,
-    result: Json = None,
-    ask: Ask,
-    clock: Clock | None = None,
-    outside: Outside | None = None,
-) -> Repaired:
+def force_complete(asked: Asked, *, result: Json = None) -> Repaired:
     """Complete a step that does not run, with ``result`` as its output; what comes after it goes on."""
 
     def record(inspection: Inspection, _of: Entry, now: datetime) -> StepRecord:
         kept = inspection.values.kept(result)
-        return repair.decided(inspection.progress, key, StepVerb.FORCE_COMPLETE, now=now, output=kept)
+        return repair.decided(inspection.progress, asked.key, StepVerb.FORCE_COMPLETE, now=now, output=kept)
 
-    return _do(_case(StepVerb.FORCE_COMPLETE, project_id, run_id, key, ask, clock, outside, record))
+    return _do(asked, StepVerb.FORCE_COMPLETE, record)
 
 
-def retry(
-    project_id: str,
-    run_id: str,
-    key: str,
-    *,
-    ask: Ask,
-    clock: Clock | None = None,
-    outside: Outside | None = None,
-) -> Repaired:
+def retry(asked: Asked) -> Repaired:
     """Have a step that has ended begin anew, with what had not run because of it; a run that has ended is reopened."""
-    return _do(_case(StepVerb.RETRY, project_id, run_id, key, ask, clock, outside))
+    return _do(asked, StepVerb.RETRY)
 
 
-def replay(
-    project_id: str,
-    run_id: str,
-    key: str,
-    *,
-    ask: Ask,
-    clock: Clock | None = None,
-    outside: Outside | None = None,
-) -> Repaired:
+def replay(asked: Asked) -> Repaired:
     """Have a step and all that comes after it begin anew; the others keep their outputs."""
-    return _do(_case(StepVerb.REPLAY, project_id, run_id, key, ask, clock, outside))
+    return _do(asked, StepVerb.REPLAY)
 
 
-def _case(
-    verb: StepVerb,
-    project_id: str,
-    run_id: str,
-    key: str,
-    ask: Ask,
-    clock: Clock | None,
-    outside: Outside | None,
-    record: Callable[[Inspection, Entry, datetime], StepRecord] | None = None,
-) -> _Case:
-    return _Case(
-        verb=verb,
-        project_id=project_id,
-        run_id=run_id,
-        key=key,
-        ask=ask,
-        clock=clock or SystemClock(),
-        outside=outside or current(),
-        record=record,
-    )
-
-
-def _do(case: _Case) -> Repaired:
+def _do(asked: Asked, verb: StepVerb, record: Record | None = None) -> Repaired:
     """Judge and write, and judge anew where the run changed in between; a verb that is declined is recorded too."""
     held: Run | None = None
     for _ in range(MOST_ROUNDS):
-        inspection, now = inspections.load(case.project_id, case.run_id, outside=case.outside), case.clock.now()
+        inspection, now = inspections.load(asked.project_id, asked.run_id, outside=asked.outside), asked.clock.now()
         if _needs_hold(inspection.run, now):
-            held = _hold(inspection.run, now, case.clock)
+            held = _hold(inspection.run, now, asked.clock)
             continue
         try:
-            return _write(case, inspection, now)
+            if record is None:
+                return _begin_anew(asked, verb, inspection, now)
+            return _write(asked, verb, record, inspection, now)
         except (Superseded, Busy):
             continue
         except NotFound:
             raise
         except Refusal as refused:
-            _note(case, inspection, refused, held, now)
+            _note(asked, verb, inspection, refused, held, now)
             raise
     raise verbs.contended()
 
@@ -222,10 +156,16 @@ def _do(case: _Case) -> Repaired:
 def _needs_hold(run: Run, now: datetime) -> bool:
     """Whether somebody might claim steps while the run is being judged."""
     driven = run.lease is not None and now < run.lease.expires_at and not run.status.ended
-    return driven and (run.hold_until is None or run.hold_until - now < _MARGIN)
+    if not driven:
+        return False
+    return run.hold_until is None or not run.hold_until - HOLD + waking.OUTLAST_SIGHT <= now < run.hold_until - _MARGIN
 
 
 def _hold(run: Run, now: datetime, clock: Clock) -> Run | None:
+    """Hold the run, or wait until another verb's hold must have been seen; return it if it is this verb's own."""
+    if run.hold_until is not None and now < run.hold_until - _MARGIN:
+        clock.sleep((run.hold_until - HOLD + waking.OUTLAST_SIGHT - now).total_seconds())
+        return None
     try:
         held = runs.hold(run, now + HOLD)
     except (Superseded, Busy):
@@ -234,37 +174,43 @@ def _hold(run: Run, now: datetime, clock: Clock) -> Run | None:
     return held
 
 
-def _write(case: _Case, inspection: Inspection, now: datetime) -> Repaired:
+def _write(asked: Asked, verb: StepVerb, record_of: Record, inspection: Inspection, now: datetime) -> Repaired:
     before, progress = inspection.run, inspection.progress
-    inspections.carried_on(inspection, now)
-    of = repair.judged(before, progress, case.key, case.verb)
-    if of is None:
-        message = "Step not found"
-        raise NotFound(message)
-    if case.record is None:
-        return _begin_anew(case, inspection, of, now)
-    record = case.record(inspection, of, now)
+    of = _judged(asked, verb, inspection, now)
+    record = record_of(inspection, of, now)
     after = replace(before, hold_until=None, updated_at=now, next_check_at=_soon(before, now))
-    emissions.emit(before, progress, [record], now=now, outside=case.outside)
     changed = runs.repair(
         before,
         after,
-        record=record,
+        record=inspection.values.stored(record),
         write_id=secrets.token_hex(4),
-        ticket=tickets.closing(before.project_id, record, now=now, by=case.ask.actor.name),
-        history=_history(case, of, record.status, now),
+        ticket=tickets.closing(before.project_id, record, now=now, by=asked.ask.actor.name),
+        history=_history(asked, verb, of, record.status, now),
         answer_token=before.park_token is not None,
     )
-    waking.wake(before, now=now, outside=case.outside)
+    waking.wake(before, now=now, outside=asked.outside)
+    # After the write, unlike a driver's: a verb that is declined must tell nobody, and nobody makes it again.
+    emissions.emit(before, progress, [record], now=now, outside=asked.outside)
     if record.wait is not None and record.wait.ticket is None:
-        abandoned.take_down(changed, [record], now=now, outside=case.outside)
-    return Repaired(run=changed, step=inspection.with_record(record, changed).step(case.key))
+        abandoned.take_down(changed, [record], now=now, outside=asked.outside)
+    return Repaired(run=changed, step=inspection.with_record(record, changed).step(asked.key))
 
 
-def _begin_anew(case: _Case, inspection: Inspection, of: Entry, now: datetime) -> Repaired:
+def _judged(asked: Asked, verb: StepVerb, inspection: Inspection, now: datetime) -> Entry:
+    """Return the step as it stands, with what the record and the time say already taken in; raises the refusal."""
+    inspections.carried_on(inspection, now)
+    of = repair.judged(inspection.run, inspection.progress, asked.key, verb)
+    if of is None:
+        message = "Step not found"
+        raise NotFound(message)
+    return of
+
+
+def _begin_anew(asked: Asked, verb: StepVerb, inspection: Inspection, now: datetime) -> Repaired:
     before, progress = inspection.run, inspection.progress
-    reset = repair.reset(before, progress, of, case.verb)
-    after, most = _reopened(before, case, now) if before.status.ended else (before, 0)
+    of = _judged(asked, verb, inspection, now)
+    reset = repair.reset(before, progress, of, verb)
+    after, most = _reopened(before, asked, now) if before.status.ended else (before, 0)
     after = replace(
         after,
         resets=(*before.resets, reset),
@@ -276,28 +222,28 @@ def _begin_anew(case: _Case, inspection: Inspection, of: Entry, now: datetime) -
         changed = runs.repair(
             before,
             after,
-            history=_history(case, of, StepStatus.PENDING, now),
+            history=_history(asked, verb, of, StepStatus.PENDING, now),
             answer_token=before.park_token is not None,
             most_concurrent=most,
         )
     except Full as error:
         message = f"the workflow has as many active runs as max_concurrent_runs allows ({most}); try again later"
         raise TooMany(message) from error
-    waking.wake(before, now=now, outside=case.outside)
-    begun = repair.subtree(progress, case.key)
+    waking.wake(before, now=now, outside=asked.outside)
+    begun = repair.subtree(progress, asked.key)
     given_up = [
         replace(one, status=StepStatus.CANCELED)
         for key, one in progress.waiting.items()
-        if case.verb is StepVerb.REPLAY and ref_of(key) in begun
+        if verb is StepVerb.REPLAY and ref_of(key) in begun
     ]
-    abandoned.take_down(changed, given_up, now=now, outside=case.outside)
-    return Repaired(run=changed, step=inspection.with_run(changed).step(case.key), reset=len(begun))
+    abandoned.take_down(changed, given_up, now=now, outside=asked.outside)
+    return Repaired(run=changed, step=inspection.with_run(changed).step(asked.key), reset=len(begun))
 
 
-def _reopened(run: Run, case: _Case, now: datetime) -> tuple[Run, int]:
+def _reopened(run: Run, asked: Asked, now: datetime) -> tuple[Run, int]:
     """Return the run as it goes on, and how many runs its workflow may have; it has its whole time once more."""
     settings = retries.settings_of(run.project_id, run.workflow_id, run.connection_id)
-    reopened, _ = move(run, RunCommand.REOPEN, actor=case.ask.actor.name, at=now)
+    reopened, _ = move(run, RunCommand.REOPEN, actor=asked.ask.actor.name, at=now)
     counted = settings.max_concurrent_runs > 0
     expires_at = now + settings.timeout if settings.timeout is not None else None
     return replace(reopened, counted=counted, expires_at=expires_at), settings.max_concurrent_runs
@@ -316,14 +262,22 @@ def _check_approver(run: Run, of: Entry, ask: Ask) -> None:
         raise BadRequest(objection)
 
 
-def _history(case: _Case, of: Entry, after: StepStatus, now: datetime) -> HistoryRecord:
-    return case.ask.record(case.run_id, str(case.verb), step=case.key, before=str(of.status), after=str(after), at=now)
+def _history(asked: Asked, verb: StepVerb, of: Entry, after: StepStatus, now: datetime) -> HistoryRecord:
+    return asked.ask.record(asked.run_id, str(verb), step=asked.key, before=str(of.status), after=str(after), at=now)
 
 
-def _note(case: _Case, inspection: Inspection, refused: Refusal, held: Run | None, now: datetime) -> None:
+def _note(
+    asked: Asked,
+    verb: StepVerb,
+    inspection: Inspection,
+    refused: Refusal,
+    held: Run | None,
+    now: datetime,
+) -> None:
     """Record a verb that was declined, and end its hold; should that fail, the answer stays the refusal."""
-    status = str(inspection.step(case.key).status)
-    record = case.ask.record(
-        case.run_id, str(case.verb), step=case.key, before=status, after=status, at=now, refusal=refused.message
+    status = str(inspection.step(asked.key).status)
+    record = asked.ask.record(
+        asked.run_id, str(verb), step=asked.key, before=status, after=status, at=now, refusal=refused.message
     )
-    runs.note(record, release_hold_of=held)
+    with contextlib.suppress(*PASSING):
+        runs.note(record, release_hold_of=held)

@@ -14,6 +14,7 @@ from chalicelib.domain.ticket import Ticket, TicketStatus
 from chalicelib.domain.value import Json
 from chalicelib.services import approvals, repairs, verbs
 from chalicelib.services.approvals import Approval, ApprovalStatus
+from chalicelib.services.repairs import Asked
 from tests.conftest import Table
 from tests.domain.building import a_definition, a_step
 from tests.services.house import House, a_house, a_line
@@ -204,6 +205,7 @@ def test_what_a_person_completes_by_force_was_not_approved(house: House) -> None
     definition = a_definition([an_approval(), a_wait_by_key(), a_wait_by_key("w", key="k")])
     run_id = waiting(house, definition)
     for ref in ("ok", "wait"):
-        repairs.force_complete("p", run_id, ref, ask=ASK, clock=house.clock, outside=house.outside)
+        asked = Asked(project_id="p", run_id=run_id, key=ref, ask=ASK, clock=house.clock, outside=house.outside)
+        repairs.force_complete(asked)
         assert ticket_of(house, run_id, ref).status is TicketStatus.CANCELED
     assert tickets(house, ApprovalStatus.APPROVED) == []

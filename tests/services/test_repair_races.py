@@ -20,6 +20,7 @@ from chalicelib.domain.step import StepStatus
 from chalicelib.domain.workflow import WorkflowSettings
 from chalicelib.services import bulk, repairs, retries, verbs
 from chalicelib.services.clock import SystemClock
+from chalicelib.services.repairs import Asked
 from chalicelib.store import history
 from tests.conftest import Table
 from tests.services.house import House, a_call, a_house, a_line
@@ -41,7 +42,8 @@ def house(table: Table, monkeypatch: pytest.MonkeyPatch) -> House:
 
 
 def a_verb(house: House, name: str, run_id: str, key: str) -> Callable[[], object]:
-    return partial(getattr(repairs, name), "p", run_id, key, ask=ASK, clock=house.clock, outside=house.outside)
+    asked = Asked(project_id="p", run_id=run_id, key=key, ask=ASK, clock=house.clock, outside=house.outside)
+    return partial(getattr(repairs, name), asked)
 
 
 def a_cancel(house: House, run_id: str) -> Callable[[], object]:

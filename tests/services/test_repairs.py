@@ -15,7 +15,7 @@ from chalicelib.domain.step import StepStatus
 from chalicelib.domain.ticket import TicketStatus
 from chalicelib.domain.workflow import WorkflowSettings
 from chalicelib.services import repairs, retries, verbs
-from chalicelib.services.repairs import Repaired
+from chalicelib.services.repairs import Asked, Repaired
 from chalicelib.services.verbs import Ask
 from chalicelib.store import history, runs
 from tests.conftest import Table
@@ -42,8 +42,8 @@ def told(house: House, run_id: str) -> list[tuple[str, str | None, str, str, Out
 
 
 def ask(house: House, verb: str, run_id: str, key: str, who: Ask = ADA, **parts: object) -> Repaired:
-    make = getattr(repairs, verb)
-    repaired = make("p", run_id, key, ask=who, clock=house.clock, outside=house.outside, **parts)
+    asked = Asked(project_id="p", run_id=run_id, key=key, ask=who, clock=house.clock, outside=house.outside)
+    repaired = getattr(repairs, verb)(asked, **parts)
     assert isinstance(repaired, Repaired)
     return repaired
 
@@ -178,7 +178,7 @@ def test_an_unknown_run_or_step_is_not_found_and_leaves_no_history(house: House)
         with pytest.raises(NotFound):
             ask(house, "skip", *wrong)
     with pytest.raises(NotFound):
-        repairs.skip("other", run_id, "ok", ask=ADA, clock=house.clock, outside=house.outside)
+        repairs.skip(Asked(project_id="other", run_id=run_id, key="ok", ask=ADA, outside=house.outside))
     assert told(house, run_id) == []
 
 

@@ -15,6 +15,7 @@ from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.step import StepStatus
 from chalicelib.domain.workflow import WorkflowSettings
 from chalicelib.services import repairs, retries, verbs
+from chalicelib.services.repairs import Asked
 from chalicelib.services.verbs import Ask
 from chalicelib.store import history
 from chalicelib.store.errors import Unavailable
@@ -167,7 +168,7 @@ def test_what_began_anew_and_did_not_complete_again_is_made_again(
     monkeypatch.setattr(retries, "settings_of", lambda *_: WorkflowSettings())
     done = house.settle(house.start(three_calls()))
     house.answers = lambda _key, _nth: 400
-    repairs.replay("p", done.id, "b", ask=ASK, clock=house.clock, outside=house.outside)
+    repairs.replay(Asked(project_id="p", run_id=done.id, key="b", ask=ASK, clock=house.clock, outside=house.outside))
     assert house.settle(done.id).status is RunStatus.FAILED
     house.answers = lambda _key, _nth: 200
     again = retried(house, done.id)

@@ -13,7 +13,7 @@ from chalicelib.domain.access import Scope
 from chalicelib.domain.refusal import TooLarge
 from chalicelib.domain.value import size_of
 from chalicelib.services import repairs, step_pages
-from chalicelib.services.repairs import Repaired
+from chalicelib.services.repairs import Asked, Repaired
 from chalicelib.services.runs import Ask
 from chalicelib.services.values import LARGEST_OUTPUT_BYTES
 
@@ -96,22 +96,21 @@ def approve_step(caller: Caller, run_id: str, step_ref: str, body: ApproveStep) 
 
     The approver is the key's identity: 400 where the step names others.
     """
-    ask = _ask(caller, body.comment)
-    done = repairs.approve(caller.project_id, run_id, step_ref, comment=body.comment, ask=ask)
+    done = repairs.approve(_asked(caller, run_id, step_ref, body.comment), comment=body.comment)
     return _decided(caller, done, "approved", body.comment)
 
 
 @api.endpoint("POST", f"{_STEP}/reject", scope=Scope.RUNS_APPROVE, body=RejectStep)
 def reject_step(caller: Caller, run_id: str, step_ref: str, body: RejectStep) -> StepDecided:
     """Reject a step that waits for approval: it fails, is not tried again, and its `on_failure` applies."""
-    done = repairs.reject(caller.project_id, run_id, step_ref, ask=_ask(caller, body.reason))
+    done = repairs.reject(_asked(caller, run_id, step_ref, body.reason))
     return _decided(caller, done, "rejected", body.reason)
 
 
 @api.endpoint("POST", f"{_STEP}/skip", scope=Scope.RUNS_REPAIR, body=SkipStep)
 def skip_step(caller: Caller, run_id: str, step_ref: str, body: SkipStep) -> StepChanged:
     """Skip a step that is pending or waiting; what depends on it goes on as if it had completed."""
-    return _changed(repairs.skip(caller.project_id, run_id, step_ref, ask=_ask(caller, body.reason)))
+    return _changed(repairs.skip(_asked(caller, run_id, step_ref, body.reason)))
 
 
 @api.endpoint("POST", f"{_STEP}/force-complete", scope=Scope.RUNS_REPAIR, body=ForceCompleteStep)
@@ -119,9 +118,7 @@ def force_complete_step(caller: Caller, run_id: str, step_ref: str, body: ForceC
     """Complete a step that is pending, waiting or failed, in a run that has not ended; what depends on it goes on."""
     if size_of(body.result) > LARGEST_OUTPUT_BYTES:
         raise TooLarge(f"result is over {LARGEST_OUTPUT_BYTES} bytes of JSON", field="result")
-    return _changed(
-        repairs.force_complete(caller.project_id, run_id, step_ref, result=body.result, ask=_ask(caller, None))
-    )
+    return _changed(repairs.force_complete(_asked(caller, run_id, step_ref, None), result=body.result))
 
 
 @api.endpoint("POST", f"{_STEP}/retry", scope=Scope.RUNS_REPAIR, body=RetryStep)
@@ -130,7 +127,7 @@ def retry_step(caller: Caller, run_id: str, step_ref: str, body: RetryStep) -> S
 
     A run that has ended is reopened.
     """
-    return _changed(repairs.retry(caller.project_id, run_id, step_ref, ask=_ask(caller, body.reason)))
+    return _changed(repairs.retry(_asked(caller, run_id, step_ref, body.reason)))
 
 
 @api.endpoint("POST", f"{_STEP}/replay-subtree", scope=Scope.RUNS_REPAIR, body=ReplaySubtree)
@@ -139,7 +136,7 @@ def replay_steps(caller: Caller, run_id: str, step_ref: str, body: ReplaySubtree
 
     A run that has ended is reopened. 409 where one of the steps is running; nothing is changed then.
     """
-    done = repairs.replay(caller.project_id, run_id, step_ref, ask=_ask(caller, body.reason))
+    done = repairs.replay(_asked(caller, run_id, step_ref, body.reason))
     return SubtreeReset(reset_steps=done.reset)
 
 
@@ -164,5 +161,6 @@ def _row(done: Repaired) -> StepRunOut:
     return StepRunOut.of(done.run, step_pages.fetched(done.run, done.step))
 
 
-def _ask(caller: Caller, reason: str | None) -> Ask:
-    return Ask(actor=caller.actor, request_id=caller.request_id, reason=reason)
+def _asked(caller: Caller, run_id: str, step_ref: str, reason: str | None) -> Asked:
+    ask = Ask(actor=caller.actor, request_id=caller.request_id, reason=reason)
+    return Asked(project_id=caller.project_id, run_id=run_id, key=step_ref, ask=ask)
