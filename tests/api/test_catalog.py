@@ -67,6 +67,7 @@ WORKFLOW_RUNS_API = {
     ("POST", "/v1/workflow-runs/{run_id}/retry"): "workflows:trigger",
     ("GET", "/v1/workflow-runs/{run_id}/steps"): "workflows:read",
     ("GET", "/v1/workflow-runs/{run_id}/steps/{step_ref}"): "workflows:read",
+    ("GET", "/v1/workflow-runs/{run_id}/labels"): "workflows:read",
     ("GET", "/v1/workflow-runs/{run_id}/graph"): "workflows:read",
     ("GET", "/v1/workflow-runs/{run_id}/explain"): "workflows:read",
     ("GET", "/v1/workflow-runs/{run_id}/timeline"): "workflows:read",
