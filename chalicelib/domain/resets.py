@@ -32,7 +32,12 @@ def renewed(
         after = definition.descendants(reset.step)
         for key in {**now, **claims}:
             record, claim = now.get(key), _ahead(claims.get(key), now.get(key))
-            if max(one.generation for one in (record, claim) if one is not None) >= reset.generation:
+            if record is not None and record.generation >= reset.generation:
+                continue
+            if claim is not None and claim.generation >= reset.generation:
+                # It is under way anew; what is recorded came before, or came too late.
+                if record is not None:
+                    now[key] = _begun_anew(key, record, None, reset)
                 continue
             top = definition.top_of(ref_of(key))
             if (
