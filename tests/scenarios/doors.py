@@ -170,8 +170,8 @@ def ids_of_everything(scene: Scene) -> Mapping[str, str]:
 
 
 @contextmanager
-def nothing_written() -> Iterator[None]:
-    """Hold what is done meanwhile, by whichever thread of the app, to have sent DynamoDB nothing but reads.
+def writes() -> Iterator[list[str]]:
+    """Note what is sent to DynamoDB meanwhile but reads, by whichever thread of the app.
 
     The whole table, compared before and after, would tell the same, and take moto a second each time.
     """
@@ -179,15 +179,23 @@ def nothing_written() -> Iterator[None]:
 
     def note(request: AWSPreparedRequest, **_: object) -> None:
         target = request.headers["X-Amz-Target"]
-        sent.append((target if isinstance(target, str) else target.decode()).rpartition(".")[2])
+        operation = (target if isinstance(target, str) else target.decode()).rpartition(".")[2]
+        sent.extend([operation] if operation not in _READS else [])
 
     events = table.connection().connection.client.meta.events
     events.register("before-send.dynamodb", note)
     try:
-        yield
+        yield sent
     finally:
         events.unregister("before-send.dynamodb", note)
-    assert not [operation for operation in sent if operation not in _READS]
+
+
+@contextmanager
+def nothing_written() -> Iterator[None]:
+    """Hold what is done meanwhile to have sent DynamoDB nothing but reads."""
+    with writes() as sent:
+        yield
+    assert not sent
 
 
 def refused_as(endpoint: Endpoint, answered: Response) -> Json:
