@@ -25,7 +25,7 @@ class At:
 
 def an_approval(ref: str = "gate", *after: str, **fields: Json) -> dict[str, Json]:
     """Return a step that anyone may approve."""
-    return a_step(ref, *after, step_type="approval", approval_approvers=["*"], **fields)
+    return a_step(ref, *after, **{"step_type": "approval", "approval_approvers": ["*"], **fields})
 
 
 def a_key_wait(ref: str = "wait", *after: str, **fields: Json) -> dict[str, Json]:
