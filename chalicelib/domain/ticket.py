@@ -74,6 +74,8 @@ class Ticket:
     #: Jobs: the name and id of the key that claimed it.
     holder: str | None = None
     holder_key_id: str | None = None
+    #: Jobs: what the worker that claimed it calls itself, by which it is told from others with the same key.
+    worker: str | None = None
     claimed_at: datetime | None = None
     #: Who ended it: a key's name.
     closed_by: str | None = None

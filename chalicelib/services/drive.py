@@ -16,18 +16,20 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from chalicelib import settings
 from chalicelib.domain import engine, recording
+from chalicelib.domain.definition import CONTAINERS
 from chalicelib.domain.engine import Decision
 from chalicelib.domain.outcome import Completed, Outcome
 from chalicelib.domain.progress import Progress
+from chalicelib.domain.resets import ref_of
 from chalicelib.domain.run import Lease, Run, RunStatus
 from chalicelib.domain.starting import Driver, Limits
-from chalicelib.domain.step import Claim, StepRecord
+from chalicelib.domain.step import Claim, StepRecord, StepStatus
 from chalicelib.domain.value import Offloaded
 from chalicelib.gateways.errors import Unavailable
 from chalicelib.services import abandoned, definitions, emissions, rest
@@ -272,11 +274,20 @@ class _Drive:
             last = replace(records[-1], claims={**records[-1].claims, **_by_key(claims)})
             self.progress.records[last.key] = last
             runs.put_step(self.run_id, self.values.stored(last), write_id=secrets.token_hex(4))
-            abandoned.take_down(self.run, records, now=self.clock.now(), outside=self.outside)
+            over = (*records, *self._left_behind(records))
+            abandoned.take_down(self.run, over, now=self.clock.now(), outside=self.outside)
         elif claims:
             before = self.clock.monotonic()
             self.run = runs.update_claims(self.run, self._held(_by_key(claims)), now=self.clock.now())
             self.seen_at = before
+
+    def _left_behind(self, records: tuple[StepRecord, ...]) -> Iterator[StepRecord]:
+        """Yield the waits, as over, of what a container has closed with its end, such as a race's losing arms."""
+        steps = self.progress.definition.steps
+        if any(record.status.ended and steps[ref_of(record.key)].type in CONTAINERS for record in records):
+            for one in self.progress.records.values():
+                if one.wait is not None and not one.status.ended and not self.progress.counts(one.key):
+                    yield replace(one, status=StepStatus.CANCELED)
 
     def _goes_on(self, decision: Decision) -> bool:
         """Whether to stay although nothing has ended: attempts are under way, or the pause before one is short."""

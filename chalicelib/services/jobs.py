@@ -7,7 +7,7 @@ else has taken it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -91,19 +91,35 @@ def load(project_id: str, job_run_id: str) -> Ticket:
     return job
 
 
-def claim(project_id: str, job_run_id: str, *, actor: Actor, lease: timedelta, now: datetime) -> Ticket:
-    """Take a job for a while; the key that has it already takes it anew.
+@dataclass(frozen=True, kw_only=True)
+class Worker:
+    """Who works on a job: a key, and the name by which a worker tells itself from others with the same key."""
 
-    The write is conditional on the job as it was judged: of two workers one has it, and the other is told.
+    actor: Actor
+    name: str | None = None
+
+    def has(self, job: Ticket) -> bool:
+        """Whether the job is claimed by this worker; one that gives no name speaks for its key."""
+        return job.holder_key_id == self.actor.key_id and self.name in {None, job.worker}
+
+
+def claim(project_id: str, job_run_id: str, *, worker: Worker, lease: timedelta, now: datetime) -> Ticket:
+    """Take a job for a while; a worker that has it already, and gives its name again, takes it anew.
+
+    Workers without names cannot be told apart, so that none of them takes what another may be at. The write is
+    conditional on the job as it was judged: of two workers one has it, and the other is told.
     """
 
     def use_case() -> Ticket:
-        job = _to_work_on(load(project_id, job_run_id), actor, now).ticket
-        again = _is_held_by(job, actor)
+        job = _to_work_on(load(project_id, job_run_id), worker, now).ticket
+        again = worker.name is not None and worker.has(job)
+        if _is_claimed(job, now) and not again:
+            raise _taken(job)
         taken = replace(
             job,
-            holder=actor.name,
-            holder_key_id=actor.key_id,
+            holder=worker.actor.name,
+            holder_key_id=worker.actor.key_id,
+            worker=worker.name,
             claimed_at=job.claimed_at if again else now,
             visible_at=now + lease,
             revision=job.revision + 1,
@@ -114,7 +130,7 @@ def claim(project_id: str, job_run_id: str, *, actor: Actor, lease: timedelta, n
     return judged_anew(use_case)
 
 
-def heartbeat(project_id: str, job_run_id: str, *, actor: Actor, lease: timedelta, now: datetime) -> Ticket:
+def heartbeat(project_id: str, job_run_id: str, *, worker: Worker, lease: timedelta, now: datetime) -> Ticket:
     """Keep a job for another while; only its holder can, even one whose time was over if nobody else has taken it.
 
     The write is conditional on the job as it was judged: a heartbeat never takes back what has been reported or lost.
@@ -123,8 +139,8 @@ def heartbeat(project_id: str, job_run_id: str, *, actor: Actor, lease: timedelt
     def use_case() -> Ticket:
         job = load(project_id, job_run_id)
         _check_open(job.status)
-        if not _is_held_by(job, actor):
-            raise Conflict(f"job run is not claimed by {actor.name}; claim it first")
+        if not worker.has(job):
+            raise Conflict(f"job run is not claimed by {worker.name or worker.actor.name}; claim it first")
         kept = replace(job, visible_at=now + lease, revision=job.revision + 1)
         store.save(kept)
         return kept
@@ -137,7 +153,7 @@ def complete(
     job_run_id: str,
     output: Json,
     *,
-    actor: Actor,
+    worker: Worker,
     now: datetime,
     outside: Outside | None = None,
 ) -> Ticket:
@@ -145,8 +161,8 @@ def complete(
     size = size_of(output)
     if size > LARGEST_OUTPUT_BYTES:
         raise TooLarge(f"output is {size} bytes of JSON; the limit is {LARGEST_OUTPUT_BYTES}", field="output")
-    report = Report(status=TicketStatus.DONE, payload=output, by=actor.name)
-    return _reported(project_id, job_run_id, report, actor=actor, now=now, outside=outside or current())
+    report = Report(status=TicketStatus.DONE, payload=output, by=worker.actor.name)
+    return _reported(project_id, job_run_id, report, worker=worker, now=now, outside=outside or current())
 
 
 def fail(
@@ -154,14 +170,14 @@ def fail(
     job_run_id: str,
     error: str,
     *,
-    actor: Actor,
+    worker: Worker,
     now: datetime,
     outside: Outside | None = None,
 ) -> Ticket:
     """Report that a job came to nothing; its step's policy says whether it is begun again, as a job of its own."""
     failure = StepError(code="job_failed", message=error)
-    report = Report(status=TicketStatus.FAILED, failure=failure, by=actor.name)
-    return _reported(project_id, job_run_id, report, actor=actor, now=now, outside=outside or current())
+    report = Report(status=TicketStatus.FAILED, failure=failure, by=worker.actor.name)
+    return _reported(project_id, job_run_id, report, worker=worker, now=now, outside=outside or current())
 
 
 def _reported(
@@ -169,7 +185,7 @@ def _reported(
     job_run_id: str,
     report: Report,
     *,
-    actor: Actor,
+    worker: Worker,
     now: datetime,
     outside: Outside,
 ) -> Ticket:
@@ -177,7 +193,7 @@ def _reported(
         job = load(project_id, job_run_id)
         if (job.status, job.result_digest) == (report.status, report.digest):
             return job
-        sight = _to_work_on(job, actor, now)
+        sight = _to_work_on(job, worker, now)
         try:
             return tickets.hand_over(sight, report, now=now, outside=outside)
         except (Superseded, Busy):
@@ -185,7 +201,7 @@ def _reported(
     raise tickets.contended()
 
 
-def _to_work_on(job: Ticket, actor: Actor, now: datetime) -> Sight:
+def _to_work_on(job: Ticket, worker: Worker, now: datetime) -> Sight:
     """Return the job beside its run and step, or refuse it: it is over, or somebody else has it.
 
     One that is found to be over although its ticket is open is closed on the way.
@@ -193,8 +209,8 @@ def _to_work_on(job: Ticket, actor: Actor, now: datetime) -> Sight:
     [sight] = tickets.looked_at([job], now=now)
     tickets.settle(sight, now=now)
     _check_open(sight.status)
-    if job.visible_at is not None and now < job.visible_at and not _is_held_by(job, actor):
-        raise Conflict(f"job run is claimed by {job.holder} until {job.visible_at.isoformat(timespec='seconds')}")
+    if _is_claimed(job, now) and not worker.has(job):
+        raise _taken(job)
     return sight
 
 
@@ -203,8 +219,13 @@ def _check_open(status: TicketStatus) -> None:
         raise Conflict(f"job run is {_CLOSED[status]}")
 
 
-def _is_held_by(job: Ticket, actor: Actor) -> bool:
-    return job.holder_key_id == actor.key_id
+def _is_claimed(job: Ticket, now: datetime) -> bool:
+    return job.visible_at is not None and now < job.visible_at
+
+
+def _taken(job: Ticket) -> Conflict:
+    until = job.visible_at.isoformat(timespec="seconds") if job.visible_at is not None else "its end"
+    return Conflict(f"job run is claimed by {job.worker or job.holder} until {until}")
 
 
 def _narrowed(read: Callable[[str | None], Page[Ticket]], job_id: str, cursor: str | None) -> Page[Ticket]:

@@ -39,6 +39,7 @@ class TicketItem(Item):
     visible_at = MaybeTime()
     holder = MaybeText()
     holder_key_id = MaybeText()
+    worker = MaybeText()
     claimed_at = MaybeTime()
     closed_by = MaybeText()
     closed_at = MaybeTime()
@@ -74,6 +75,7 @@ class TicketItem(Item):
             visible_at=ticket.visible_at,
             holder=ticket.holder,
             holder_key_id=ticket.holder_key_id,
+            worker=ticket.worker,
             claimed_at=ticket.claimed_at,
             closed_by=ticket.closed_by,
             closed_at=ticket.closed_at,
@@ -107,6 +109,7 @@ class TicketItem(Item):
             visible_at=self.visible_at,
             holder=self.holder,
             holder_key_id=self.holder_key_id,
+            worker=self.worker,
             claimed_at=self.claimed_at,
             closed_by=self.closed_by,
             closed_at=self.closed_at,

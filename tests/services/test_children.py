@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,7 +16,7 @@ from chalicelib.domain.workflow import Deployment, WorkflowKind
 from chalicelib.services import definitions, starts, verbs
 from chalicelib.services.verbs import Ask
 from tests.conftest import Table
-from tests.domain.building import a_step
+from tests.domain.building import a_definition, a_step
 from tests.services.faults import Fault, writes
 from tests.services.house import House, a_call, a_house, a_line, a_wait
 
@@ -131,6 +132,22 @@ def test_a_wait_for_a_child_that_times_out_fails_the_parent_and_cancels_the_chil
     assert (run.status, run.error and run.error.message) == (RunStatus.FAILED, "sub-workflow timed out")
     assert house.clock.now() - began < timedelta(hours=1, minutes=2)
     house.drain()
+    assert child_of(house, run_id).status is RunStatus.CANCELED
+
+
+def test_the_child_of_a_races_losing_arm_is_canceled_while_its_parent_goes_on(house: House) -> None:
+    house.definitions["inner"] = a_line(a_wait("w"))
+    loser = replace(a_child(), block="first/slow")
+    winner = replace(a_wait("quick"), block="first/fast")
+    race = a_step("first", StepType.RACE)
+    hold = a_step("hold", StepType.SLEEP, config={"duration": "9 hours"})
+    run_id = house.start(a_definition([race, winner, loser, hold], ("first", "hold")))
+    house.drain()
+    assert child_of(house, run_id).status is RunStatus.RUNNING
+    now = house.clock.now()
+    verbs.deliver("p", run_id, event_type="go", payload=1, actor=ASK.actor, now=now, outside=house.outside)
+    house.drain()
+    assert house.run(run_id).status is RunStatus.RUNNING
     assert child_of(house, run_id).status is RunStatus.CANCELED
 
 

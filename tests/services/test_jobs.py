@@ -14,7 +14,7 @@ from chalicelib.domain.step import StepStatus, WaitKind
 from chalicelib.domain.ticket import Ticket, TicketKind, TicketStatus
 from chalicelib.domain.value import Json, Offloaded
 from chalicelib.services import jobs, tickets, verbs
-from chalicelib.services.jobs import JobStatus
+from chalicelib.services.jobs import JobStatus, Worker
 from tests.conftest import Table
 from tests.domain.building import a_definition, a_step
 from tests.services.faults import Fault, writes
@@ -47,12 +47,13 @@ def inbox(house: House, status: JobStatus = JobStatus.QUEUED, *, job_id: str | N
     return [job.id for job in found.items]
 
 
-def claim(house: House, job: Ticket, *, actor: Actor = ADA, seconds: float = 60) -> Ticket:
-    return jobs.claim("p", job.id, actor=actor, lease=timedelta(seconds=seconds), now=house.clock.now())
+def claim(house: House, job: Ticket, *, actor: Actor = ADA, seconds: float = 60, name: str | None = None) -> Ticket:
+    worker, lease = Worker(actor=actor, name=name), timedelta(seconds=seconds)
+    return jobs.claim("p", job.id, worker=worker, lease=lease, now=house.clock.now())
 
 
 def fail(house: House, job: Ticket, error: str = "no such image", *, actor: Actor = ADA) -> Ticket:
-    return jobs.fail("p", job.id, error, actor=actor, now=house.clock.now(), outside=house.outside)
+    return jobs.fail("p", job.id, error, worker=Worker(actor=actor), now=house.clock.now(), outside=house.outside)
 
 
 def a_waiting_job(house: House, **parts: object) -> tuple[str, Ticket]:
@@ -95,20 +96,34 @@ def test_a_claimed_job_is_nobody_elses_until_its_time_is_over(house: House) -> N
 
 def test_who_has_a_job_takes_it_anew_and_keeps_it_by_being_heard_of(house: House) -> None:
     _, job = a_waiting_job(house)
-    began = claim(house, job).claimed_at
+    began = claim(house, job, name="w1").claimed_at
     house.clock.at += timedelta(seconds=50)
-    assert claim(house, job).claimed_at == began
+    assert claim(house, job, name="w1").claimed_at == began
     house.clock.at += timedelta(seconds=50)
-    kept = jobs.heartbeat("p", job.id, actor=ADA, lease=timedelta(seconds=30), now=house.clock.now())
+    kept = jobs.heartbeat("p", job.id, worker=Worker(actor=ADA), lease=timedelta(seconds=30), now=house.clock.now())
     assert kept.visible_at == house.clock.now() + timedelta(seconds=30)
     assert inbox(house, JobStatus.RUNNING) == [job.id]
+
+
+def test_workers_with_one_key_take_no_job_from_one_another(house: House) -> None:
+    _, job = a_waiting_job(house)
+    claim(house, job, name="w1")
+    for other in (None, "w2"):
+        with pytest.raises(Conflict, match="job run is claimed by w1"):
+            claim(house, job, name=other)
+    worker = Worker(actor=ADA, name="w2")
+    with pytest.raises(Conflict, match="job run is claimed by w1"):
+        jobs.complete("p", job.id, 1, worker=worker, now=house.clock.now(), outside=house.outside)
+    assert report(house, job, 1).status is TicketStatus.DONE
 
 
 def test_a_heartbeat_is_its_holders_alone(house: House) -> None:
     _, job = a_waiting_job(house)
 
     def beat(actor: Actor) -> Ticket:
-        return jobs.heartbeat("p", job.id, actor=actor, lease=timedelta(seconds=30), now=house.clock.now())
+        return jobs.heartbeat(
+            "p", job.id, worker=Worker(actor=actor), lease=timedelta(seconds=30), now=house.clock.now()
+        )
 
     with pytest.raises(Conflict, match="not claimed by ada"):
         beat(ADA)

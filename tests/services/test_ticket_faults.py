@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -11,7 +12,7 @@ from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.step import WaitKind
 from chalicelib.domain.ticket import TicketKind, TicketStatus
 from chalicelib.services import event_keys, jobs
-from chalicelib.services.jobs import LEASE
+from chalicelib.services.jobs import LEASE, Worker
 from chalicelib.store import runs
 from chalicelib.store.errors import StoreError
 from tests.conftest import Table
@@ -60,8 +61,9 @@ def test_a_jobs_report_reaches_its_step_once_whatever_write_fails(house: House, 
             assert isinstance(run_id, str)
             house.settle(run_id, until=waits_for(WaitKind.JOB))
             [job] = [one for one in listed(TicketKind.JOB) if one.run_id == run_id]
-            insisting(lambda job=job: jobs.claim("p", job.id, actor=ADA, lease=LEASE, now=house.clock.now()))  # type: ignore[misc] # mypy cannot infer a default's type
-            insisting(lambda job=job: report(house, job, 7))  # type: ignore[misc] # likewise
+            worker = Worker(actor=ADA, name="w1")
+            insisting(partial(jobs.claim, "p", job.id, worker=worker, lease=LEASE, now=house.clock.now()))
+            insisting(partial(report, house, job, 7))
             run = house.settle(run_id)
         assert (run.status, run.output) == (RunStatus.COMPLETED, 7)
         assert events_of(run_id) == 1

@@ -11,7 +11,7 @@ from chalicelib.domain.run import RunStatus
 from chalicelib.domain.ticket import Ticket, TicketKind, TicketStatus
 from chalicelib.services import event_keys, jobs, verbs
 from chalicelib.services.clock import SystemClock
-from chalicelib.services.jobs import LEASE
+from chalicelib.services.jobs import LEASE, Worker
 from chalicelib.store import runs
 from tests.conftest import Table
 from tests.domain.building import a_definition
@@ -74,7 +74,9 @@ def test_of_two_workers_at_once_one_has_the_job(house: House) -> None:
     for _ in range(ROUNDS):
         _, job = a_waiting_job(house)
         now = house.clock.now()
-        answers = at_once(*(partial(jobs.claim, "p", job.id, actor=one, lease=LEASE, now=now) for one in (ADA, BOB)))
+        answers = at_once(
+            *(partial(jobs.claim, "p", job.id, worker=Worker(actor=one), lease=LEASE, now=now) for one in (ADA, BOB))
+        )
         [won] = told(answers)
         assert jobs.load("p", job.id).holder == won.holder
 
@@ -85,7 +87,7 @@ def test_of_a_report_and_a_failure_one_is_the_jobs(house: House) -> None:
         now = house.clock.now()
         answers = at_once(
             partial(report, house, job),
-            partial(jobs.fail, "p", job.id, "no", actor=ADA, now=now, outside=house.outside),
+            partial(jobs.fail, "p", job.id, "no", worker=Worker(actor=ADA), now=now, outside=house.outside),
         )
         [won] = told(answers)
         house.drain()
@@ -109,8 +111,8 @@ def test_of_a_report_and_a_cancel_no_job_stays_open_and_none_is_both(house: Hous
 def test_of_a_heartbeat_and_a_report_the_report_stands(house: House) -> None:
     for _ in range(ROUNDS):
         run_id, job = a_waiting_job(house)
-        jobs.claim("p", job.id, actor=ADA, lease=LEASE, now=house.clock.now())
-        beat = partial(jobs.heartbeat, "p", job.id, actor=ADA, lease=LEASE, now=house.clock.now())
+        jobs.claim("p", job.id, worker=Worker(actor=ADA), lease=LEASE, now=house.clock.now())
+        beat = partial(jobs.heartbeat, "p", job.id, worker=Worker(actor=ADA), lease=LEASE, now=house.clock.now())
         at_once(partial(report, house, job), beat)
         house.drain()
         assert jobs.load("p", job.id).status is TicketStatus.DONE

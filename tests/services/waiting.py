@@ -14,6 +14,7 @@ from chalicelib.domain.step import StepStatus
 from chalicelib.domain.ticket import Ticket, TicketKind
 from chalicelib.domain.value import Json
 from chalicelib.services import event_keys, jobs, verbs
+from chalicelib.services.jobs import Worker
 from chalicelib.services.verbs import Ask
 from chalicelib.store import tickets
 from chalicelib.store.table import connection
@@ -66,7 +67,7 @@ def listed(kind: TicketKind) -> list[Ticket]:
 
 def report(house: House, job: Ticket, output: Json = "done", *, actor: Actor = ADA) -> Ticket:
     """Complete a job."""
-    return jobs.complete("p", job.id, output, actor=actor, now=house.clock.now(), outside=house.outside)
+    return jobs.complete("p", job.id, output, worker=Worker(actor=actor), now=house.clock.now(), outside=house.outside)
 
 
 def send(house: House, payload: Json = "yes", *, key: str = "paid") -> Ticket:

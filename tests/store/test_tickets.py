@@ -41,6 +41,7 @@ def a_full_ticket(kind: TicketKind) -> Ticket:
         visible_at=later(5),
         holder="a worker",
         holder_key_id="key2",
+        worker="w1",
         claimed_at=later(1),
         closed_by="bob",
         closed_at=later(9),

@@ -15,7 +15,7 @@ from chalicelib.api.workflow_runs_api.surface import Body, api, listed
 from chalicelib.api.workflow_runs_api.ticket_rows import JobRunOut, OwnPageQuery
 from chalicelib.domain.access import Scope
 from chalicelib.services import jobs
-from chalicelib.services.jobs import JobStatus
+from chalicelib.services.jobs import JobStatus, Worker
 
 _LEASE_SECONDS: Final = int(jobs.LEASE.total_seconds())
 
@@ -28,20 +28,27 @@ class JobRunsQuery(OwnPageQuery):
     job_id: Annotated[str | None, Field(min_length=1, max_length=255)] = None
 
 
-class Lease(Body):
+class ByWorker(Body):
+    """Who speaks of a job."""
+
+    #: What the worker calls itself, where several work with one key: then none takes or reports on another's job.
+    worker: Annotated[str | None, Field(min_length=1, max_length=255)] = None
+
+
+class Lease(ByWorker):
     """For how long a worker wants a job to itself."""
 
     lease_secs: Annotated[int, Field(ge=5, le=3600)] = _LEASE_SECONDS
 
 
-class CompleteJob(Body):
+class CompleteJob(ByWorker):
     """What came of a job."""
 
     #: Any JSON value, up to 1 MB; becomes the step's output.
     output: AnyJson = None
 
 
-class FailJob(Body):
+class FailJob(ByWorker):
     """Why nothing came of a job."""
 
     error: Annotated[str, Field(min_length=1, max_length=4000)]
@@ -75,10 +82,10 @@ def get_job_run(caller: Caller, job_run_id: str) -> JobRunOut:
 def claim_job_run(caller: Caller, job_run_id: str, body: Lease) -> JobRunOut:
     """Take a job for `lease_secs`: nobody else can take it meanwhile, nor report on it.
 
-    409 while another key has it. The key that has it takes it anew.
+    409 while it is taken; the `worker` that has it, named as before, takes it anew.
     """
     lease = timedelta(seconds=body.lease_secs)
-    job = jobs.claim(caller.project_id, job_run_id, actor=caller.actor, lease=lease, now=caller.now)
+    job = jobs.claim(caller.project_id, job_run_id, worker=_worker(caller, body), lease=lease, now=caller.now)
     return JobRunOut.of(job, caller.now)
 
 
@@ -86,7 +93,7 @@ def claim_job_run(caller: Caller, job_run_id: str, body: Lease) -> JobRunOut:
 def keep_job_run(caller: Caller, job_run_id: str, body: Lease) -> JobRunOut:
     """Keep a job for another `lease_secs`; 409 says that it is not the caller's any more, or canceled."""
     lease = timedelta(seconds=body.lease_secs)
-    job = jobs.heartbeat(caller.project_id, job_run_id, actor=caller.actor, lease=lease, now=caller.now)
+    job = jobs.heartbeat(caller.project_id, job_run_id, worker=_worker(caller, body), lease=lease, now=caller.now)
     return JobRunOut.of(job, caller.now)
 
 
@@ -96,12 +103,16 @@ def complete_job_run(caller: Caller, job_run_id: str, body: CompleteJob) -> JobR
 
     The same report again changes nothing; another is a 409, as is one on a job that another key has.
     """
-    job = jobs.complete(caller.project_id, job_run_id, body.output, actor=caller.actor, now=caller.now)
+    job = jobs.complete(caller.project_id, job_run_id, body.output, worker=_worker(caller, body), now=caller.now)
     return JobRunOut.of(job, caller.now)
 
 
 @api.endpoint("POST", "/v1/job-runs/{job_run_id}/fail", scope=Scope.RUNS_CONTROL, body=FailJob)
 def fail_job_run(caller: Caller, job_run_id: str, body: FailJob) -> JobRunOut:
     """Report that nothing came of a job: the step's retries come first, each a job of its own, then its policy."""
-    job = jobs.fail(caller.project_id, job_run_id, body.error, actor=caller.actor, now=caller.now)
+    job = jobs.fail(caller.project_id, job_run_id, body.error, worker=_worker(caller, body), now=caller.now)
     return JobRunOut.of(job, caller.now)
+
+
+def _worker(caller: Caller, body: ByWorker) -> Worker:
+    return Worker(actor=caller.actor, name=body.worker)

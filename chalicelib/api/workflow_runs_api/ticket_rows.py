@@ -47,6 +47,8 @@ class JobRunOut(Shown):
     attempt: int
     #: The name of the key that has it, or had it last.
     claimed_by: str | None = None
+    #: What the worker calls itself.
+    worker: str | None = None
     claimed_at: Time | None = None
     #: When it is there for others again, unless its holder is heard of before.
     lease_expires_at: Time | None = None
@@ -76,6 +78,7 @@ class JobRunOut(Shown):
             step_ref=job.step,
             attempt=job.failures + 1,
             claimed_by=job.holder,
+            worker=job.worker,
             claimed_at=job.claimed_at,
             lease_expires_at=job.visible_at if job.holder is not None else None,
             expires_at=job.expires_at,
