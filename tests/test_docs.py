@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -26,23 +24,9 @@ from chalicelib.domain.value import dumps
 from chalicelib.settings import Settings
 from infra.local import LocalStack
 from tests.conftest import Project
+from tests.readme import README, ROOT, blocks, code, rows, section
 
-ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
 SETTINGS = (ROOT / "chalicelib" / "settings.py").read_text()
-
-
-def rows(heading: str) -> Iterator[list[str]]:
-    """Yield the cells of each row of the tables under this heading row; a bar in a cell is written with a backslash."""
-    _, *tables = README.split(f"\n{heading}\n")
-    assert tables, f"README.md has no table {heading}"
-    for table in tables:
-        for line in itertools.takewhile(lambda line: line.startswith("|"), table.splitlines()[1:]):
-            yield [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-
-
-def code(cell: str) -> str:
-    return cell.strip("`").strip()
 
 
 def refusals(kind: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:
@@ -166,10 +150,9 @@ def test_the_examples_of_templates_become_what_is_said() -> None:
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_curl_commands_work_as_they_are_printed(stack: LocalStack, project: Project) -> None:
-    section = README.partition("## Go on by hand")[2].partition("\n## ")[0]
-    _, *blocks = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    _, *commands = blocks(section("## Go on by hand"), "sh")
     done = subprocess.run(
-        ["bash", "-eu", "-c", "\n".join(blocks)],
+        ["bash", "-eu", "-c", "\n".join(commands)],
         env={"URL": stack.url, "KEY": project.key, "PATH": "/usr/bin:/bin:/usr/local/bin"},
         capture_output=True,
         text=True,

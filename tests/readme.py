@@ -1,0 +1,37 @@
+"""README.md, as the tests that hold it to the code read it."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def rows(heading: str) -> Iterator[list[str]]:
+    """Yield the cells of each row of the tables under this heading row; a bar in a cell is written with a backslash."""
+    _, *tables = README.split(f"\n{heading}\n")
+    assert tables, f"README.md has no table {heading}"
+    for table in tables:
+        for line in itertools.takewhile(lambda line: line.startswith("|"), table.splitlines()[1:]):
+            yield [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def section(heading: str) -> str:
+    """Return what stands under a heading, up to the next of its rank."""
+    rank = heading.partition(" ")[0]
+    _, found, rest = README.partition(f"\n{heading}\n")
+    assert found, f"README.md has no section {heading}"
+    return re.split(rf"^{rank} ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """Return the blocks of a language in a text, as they are printed."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def code(cell: str) -> str:
+    return cell.strip("`").strip()
