@@ -1,6 +1,6 @@
 """The worker of the expense workflow: takes jobs of its kinds, keeps each while it is at it, and reports on it.
 
-`URL=… KEY=… python examples/expense/worker.py` works until it is stopped. Several may, each with a key of its own.
+`URL=… KEY=… python examples/expense/worker.py` works until it is stopped. Any number of them may.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import threading
+import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final, TypeAlias
@@ -35,10 +36,11 @@ KINDS: Final[Mapping[str, Callable[[Json], Json]]] = {"read-receipt": read_recei
 
 
 class Worker:
-    """Somebody who does jobs, with an API key of their own."""
+    """Somebody who does jobs, under a name by which they are told from others with the same key."""
 
     def __init__(self, url: str, key: str, kinds: Mapping[str, Callable[[Json], Json]] = KINDS) -> None:
         self._url, self._key, self._kinds = url, key, kinds
+        self._own = {"worker": str(uuid.uuid4())}
 
     def work_off(self) -> int:
         """Do what is queued now, and return how many jobs that were."""
@@ -47,7 +49,7 @@ class Worker:
     def _do(self, job_run_id: str) -> bool:
         over = threading.Event()
         with suppress(URLError):  # 409: somebody was faster, or the run was canceled
-            job = self._ask("POST", f"/{job_run_id}/claim", {"lease_secs": LEASE_SECS})
+            job = self._ask("POST", f"/{job_run_id}/claim", {"lease_secs": LEASE_SECS, **self._own})
             threading.Thread(target=self._keep, args=[job_run_id, over], daemon=True).start()
             try:
                 report = "complete", {"output": self._kinds[job["job_id"]](job.get("payload"))}
@@ -55,14 +57,14 @@ class Worker:
                 report = "fail", {"error": str(error) or repr(error)}
             finally:
                 over.set()
-            self._ask("POST", f"/{job_run_id}/{report[0]}", report[1])
+            self._ask("POST", f"/{job_run_id}/{report[0]}", {**report[1], **self._own})
             return True
         return False
 
     def _keep(self, job_run_id: str, over: threading.Event) -> None:
         while not over.wait(LEASE_SECS / 3):
             with suppress(URLError):  # 409: it is not ours any more, as the report will be told
-                self._ask("POST", f"/{job_run_id}/heartbeat", {"lease_secs": LEASE_SECS})
+                self._ask("POST", f"/{job_run_id}/heartbeat", {"lease_secs": LEASE_SECS, **self._own})
 
     def _ask(self, method: str, path: str, body: Json = None) -> Json:
         headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}
