@@ -182,18 +182,19 @@ def read_fields(step: Mapping[str, Json], place: Place) -> dict[str, Json]:
     """Return a step's fields, defaults filled in, and note what is wrong with them.
 
     What is malformed is left out, or its default. Where the ``step_type`` is, the fields of single types are let be.
+    Many clients send every field there is: one that says nothing (null, 0, false, empty) counts as not given.
     """
     place.refuse_unknown(step, known=tuple(FIELDS))
     found: dict[str, Json] = {}
     for name, field in FIELDS.items():
         step_type = found.get("step_type")
-        here, given = place.at(name), name in step and (step[name] is not None or field.nullable)
+        here, given = place.at(name), name in step and (field.nullable or not _says_nothing(step[name]))
         if field.of and step_type not in field.of:
             if given and step_type is not None:
                 here.refuse(_not_of(name, field, StepType(str(step_type))))
             continue
         before = len(place.details)
-        if given:
+        if given or (field.required and name in step and step[name] is not None):
             field.check(step[name], here)
         elif field.required:
             here.refuse(f"{name} is required" + (f" in a step of type {step_type}" if field.of else ""))
@@ -208,6 +209,10 @@ def read_fields(step: Mapping[str, Json], place: Place) -> dict[str, Json]:
             f"an invocation sits through it: it may be {LONGEST_CALL} seconds at most"
         )
     return found
+
+
+def _says_nothing(value: Json) -> bool:
+    return value is None or value in (0, "", [], ())
 
 
 def _not_of(name: str, field: Field, step_type: StepType) -> str:

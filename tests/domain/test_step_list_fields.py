@@ -109,6 +109,21 @@ def test_a_request_is_not_retried_unless_it_says_so() -> None:
     assert compiled_step("http_request").retry.limit == 0
 
 
+def test_what_a_client_sends_without_saying_anything_counts_as_not_given() -> None:
+    said: dict[str, Json] = {"step_ref": "s", "step_type": "transform", "payload": 0}
+    nothing: dict[str, Json] = {
+        "job_id": "",
+        "approval_approvers": [],
+        "event_timeout_secs": 0,
+        "forbid_self_approval": False,
+    }
+    everything: dict[str, Json] = {name: nothing.get(name) for name in FIELDS} | {
+        "timeout_secs_override": 0,
+        "concurrency_key": "",
+    }
+    assert compile_steps([{**everything, **nothing, **said}]) == compile_steps([said])
+
+
 @pytest.mark.parametrize("ref", ["a", "_", "A-b_9", "x" * 128, "true", "output"])
 def test_a_ref_is_any_word_of_the_grammar(ref: str) -> None:
     assert list(compile_steps([{"step_ref": ref}]).steps) == [ref]
@@ -125,7 +140,7 @@ def test_a_ref_is_any_word_of_the_grammar(ref: str) -> None:
             for taken in ("event", "payload", "steps", "run", "error")
         ),
         ({"step_type": "agent"}, "step_type", "agent steps come with the workflows API"),
-        *(({"step_type": bad}, "step_type", "must be one of job, approval") for bad in ("loop", "agents", "")),
+        *(({"step_type": bad}, "step_type", "must be one of job, approval") for bad in ("loop", "agents", " ")),
         ({"step_type": ["job"]}, "step_type", "must be one of job, approval"),
         ({"step_type": 5}, "step_type", "must be one of job, approval"),
         ({"colour": 1}, "colour", 'no field "colour"; the fields here are step_ref'),
@@ -137,7 +152,7 @@ def test_a_ref_is_any_word_of_the_grammar(ref: str) -> None:
         ),
         ({"event_key": "x"}, "event_key", "belongs to steps of type wait_for_event"),
         ({"on_failure": "retry"}, "on_failure", "fail_workflow, skip_dependents, continue"),
-        ({"on_failure": []}, "on_failure", "fail_workflow, skip_dependents, continue"),
+        ({"on_failure": ["continue"]}, "on_failure", "fail_workflow, skip_dependents, continue"),
         ({"payload": deep(70)}, "payload", "64 levels deep"),
         ({"output_transform": deep(5000)}, "output_transform", "64 levels deep"),
         ({"condition": {"exists": deep(70)}}, "condition", "64 levels deep"),
@@ -147,11 +162,11 @@ def test_a_ref_is_any_word_of_the_grammar(ref: str) -> None:
         *(
             ({f"retry_{which}_delay_secs": bad}, f"retry_{which}_delay_secs", "from 1 to 86400 (seconds)")
             for which in ("initial", "max")
-            for bad in (0, 86401)
+            for bad in (-1, 86401)
         ),
-        ({"timeout_secs_override": 0}, "timeout_secs_override", "from 1 to 2592000"),
+        ({"timeout_secs_override": -1}, "timeout_secs_override", "from 1 to 2592000"),
         ({"timeout_secs_override": 2_592_001}, "timeout_secs_override", "from 1 to 2592000"),
-        *(({"concurrency_key": bad}, "concurrency_key", "1 to 128 characters") for bad in ("", "x" * 129, "a\x00")),
+        *(({"concurrency_key": bad}, "concurrency_key", "1 to 128 characters") for bad in (" ", "x" * 129, "a\x00")),
         ({"concurrency_key": 5}, "concurrency_key", "1 to 128 characters"),
         ({"concurrency_key": "{{ payload.x }}"}, "concurrency_key", "cannot hold a template"),
         ({"resource_class": "huge"}, "resource_class", "small, medium, large"),
@@ -181,7 +196,7 @@ def test_a_bad_field_is_refused(fields: dict[str, Json], path: str, message: str
         ("approval", {"timeout_secs_override": 5}, "timeout_secs_override", "which has approval_timeout_secs"),
         ("approval", {"job_id": "x"}, "job_id", "belongs to steps of type job"),
         ("sub_workflow", {"sub_workflow_id": None}, "sub_workflow_id", "is required in a step of type sub_workflow"),
-        ("sub_workflow", {"max_nesting_depth": 0}, "max_nesting_depth", "from 1 to 10"),
+        ("sub_workflow", {"max_nesting_depth": -1}, "max_nesting_depth", "from 1 to 10"),
         ("sub_workflow", {"max_nesting_depth": 11}, "max_nesting_depth", "from 1 to 10"),
         ("wait_for_event", {"event_key": None}, "event_key", "is required in a step of type wait_for_event"),
         ("wait_for_event", {"event_key": "x" * 513}, "event_key", "1 to 512 characters"),
