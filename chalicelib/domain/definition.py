@@ -180,6 +180,17 @@ class Definition:
         """Whether some of its steps must not run beside each other."""
         return any(spec.concurrency_key or spec.resource_class for spec in self.steps.values())
 
+    def container_around(self, key: str, ref: str) -> tuple[str, str] | None:
+        """Return the key and ref of the container that a step stands in; None for one of the root block."""
+        block = self.steps[ref].block
+        if block == ROOT:
+            return None
+        owner, prefix = container_of(block), key.removesuffix(ref)
+        if self.steps[owner].type is StepType.LOOP and prefix:
+            # Less the iteration.
+            return prefix.removesuffix(".").rsplit(".", 1)[0], owner
+        return prefix + owner, owner
+
     def loops_around(self, ref: str) -> tuple[str, ...]:
         """Return the loops that a step stands in, outermost first."""
         return self._loops[ref]

@@ -108,7 +108,9 @@ def advance(
             started = starting.start(progress, now, driver, limits)
         claims.update((claim.key, claim) for claim in started.claims)
         records.extend(started.records)
-        if not progress.conclusions and not started.records:
+        # A container that is opened anew may find its end on record.
+        over = progress.done or progress.failure is not None
+        if not (progress.conclusions or started.records or over):
             break
     under_way = tuple(claim for claim in claims.values() if claim.key in progress.claimed or claim.key in progress.open)
     wake_at = _earliest(progress.timers.next_due(), limits.expires_at, limits.hold_until if held else None)

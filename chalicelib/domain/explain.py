@@ -17,7 +17,7 @@ from chalicelib.domain.resets import CONDITION, DISABLED, ref_of
 from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.starting import Limit, Limits, limited
 from chalicelib.domain.step import StepStatus, Wait, WaitKind
-from chalicelib.domain.timeline import Entry, container_around, leads_on
+from chalicelib.domain.timeline import Entry, leads_on
 from chalicelib.domain.timings import met_at
 
 #: How many steps that a step comes after are named at most; the rest are counted.
@@ -145,7 +145,7 @@ def _of_unreached(case: Case, entry: Entry) -> Iterator[Reason]:
     before = [case.by_key[prefix + edge.source] for edge in definition.incoming[ref]]
     open_ones = [one for one in before if not one.status.ended]
     yield from _named(open_ones, lambda one: f"comes after {one.key}, which is {one.status}")
-    around = container_around(definition, entry.key, ref)
+    around = definition.container_around(entry.key, ref)
     if not open_ones and around is not None:
         yield _of_container(case, around[0], f"stands in {around[0]}")
 
@@ -187,14 +187,14 @@ def _of_skipped(case: Case, entry: Entry) -> Iterator[Reason]:
         if not leads_on(case.progress, prefix, edge)
     ]
     yield from _named(elsewhere, lambda one: _led_elsewhere(case, one))
-    around = container_around(definition, entry.key, ref)
+    around = definition.container_around(entry.key, ref)
     if not elsewhere and around is not None:
         yield _of_container(case, around[0], f"was not reached in {around[0]}")
 
 
 def _of_canceled(case: Case, entry: Entry) -> Iterator[Reason]:
     began = "while it was under way" if entry.started_at is not None else "before it began"
-    around = container_around(case.progress.definition, entry.key, ref_of(entry.key))
+    around = case.progress.definition.container_around(entry.key, ref_of(entry.key))
     owner = case.by_key.get(around[0]) if around is not None else None
     if owner is not None and owner.status not in {StepStatus.CANCELED, StepStatus.RUNNING}:
         yield _of_container(case, owner.key, f"{owner.key}, in which it stands, ended {began}")

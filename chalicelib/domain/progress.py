@@ -21,7 +21,7 @@ from typing import Any, Final
 from chalicelib.domain import containers
 from chalicelib.domain.blocks import Block, Conclusion, Container, Failure, Node, taken
 from chalicelib.domain.definition import CONTAINERS, ON_ERROR, ROOT, Definition, Edge, OnFailure, StepType
-from chalicelib.domain.resets import renewed, taken_events
+from chalicelib.domain.resets import ref_of, renewed, taken_events
 from chalicelib.domain.scope import RunFacts, Scope
 from chalicelib.domain.step import Claim, Event, StepRecord, StepStatus
 from chalicelib.domain.timers import Timers
@@ -184,9 +184,10 @@ class Progress:
     def is_needed(self, claim: Claim) -> bool:
         """Whether what holds this claim must go on holding it: nothing has come of it, and no later one is on record.
 
-        That of a lost attempt is needed too, so that the next one counts on from it.
+        That of a lost attempt is needed too, so that the next one counts on from it; and one in a container that is not
+        open now, since what leads to it began anew, but will be.
         """
-        known = self._claim_under_way(claim.key) if self.counts(claim.key) else None
+        known = self._claim_under_way(claim.key) if self._may_count(claim.key) else None
         return known is not None and (known.generation, known.attempt) == (claim.generation, claim.attempt)
 
     def answer_of(self, block: Block, *, by_name: bool = False) -> Json:
@@ -363,6 +364,13 @@ class Progress:
         known = self.claims.get(claim.key)
         if known is None or (known.generation, known.attempt) < (claim.generation, claim.attempt):
             self.claims[claim.key] = claim
+
+    def _may_count(self, key: str) -> bool:
+        """Whether a result for this step would be taken in now, or once what it stands in is open."""
+        if key in self._nodes:
+            return self.counts(key)
+        around = self.definition.container_around(key, ref_of(key))
+        return around is not None and self._may_count(around[0])
 
     def _claim_under_way(self, key: str) -> Claim | None:
         claim, record = self.claims.get(key), self.records.get(key)

@@ -9,7 +9,7 @@ from chalicelib.domain.definition import ROOT, label_of
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.resets import ref_of
 from chalicelib.domain.run import Run
-from chalicelib.domain.timeline import Entry, container_around
+from chalicelib.domain.timeline import Entry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,6 @@ def _links_to(progress: Progress, key: str) -> Iterator[Link]:
     prefix = key.removesuffix(ref)
     for edge in definition.incoming[ref]:
         yield Link(source=prefix + edge.source, target=key, label=edge.label)
-    around = container_around(definition, key, ref)
+    around = definition.container_around(key, ref)
     if around is not None and not definition.incoming[ref]:
         yield Link(source=around[0], target=key, label=label_of(definition.steps[ref].block))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from chalicelib.domain.blocks import taken
-from chalicelib.domain.definition import ON_ERROR, ROOT, Definition, Edge, StepType, container_of
+from chalicelib.domain.definition import ON_ERROR, Definition, Edge, StepType
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.resets import past, ref_of
 from chalicelib.domain.run import Run, RunStatus
@@ -212,7 +212,7 @@ def _is_passed_by(progress: Progress, key: str, ref: str) -> bool:
         node = progress.node(key)
     except KeyError:
         # Its block has not been opened, and never will be once the container around it has ended or was passed by.
-        around = container_around(progress.definition, key, ref)
+        around = progress.definition.container_around(key, ref)
         return around is not None and _is_over(progress, *around)
     return node.settled or node.block.closed
 
@@ -220,18 +220,6 @@ def _is_passed_by(progress: Progress, key: str, ref: str) -> bool:
 def _is_over(progress: Progress, key: str, ref: str) -> bool:
     record = progress.records.get(key)
     return record.status.ended if record is not None else _is_passed_by(progress, key, ref)
-
-
-def container_around(definition: Definition, key: str, ref: str) -> tuple[str, str] | None:
-    """Return the key and ref of the container that a step stands in; None for one of the root block."""
-    block = definition.steps[ref].block
-    if block == ROOT:
-        return None
-    owner, prefix = container_of(block), key.removesuffix(ref)
-    if definition.steps[owner].type is StepType.LOOP and prefix:
-        # Less the iteration.
-        return prefix.removesuffix(".").rsplit(".", 1)[0], owner
-    return prefix + owner, owner
 
 
 def _is_closed(progress: Progress, key: str) -> bool:

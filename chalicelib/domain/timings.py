@@ -10,7 +10,7 @@ from chalicelib.domain.definition import ROOT, Definition
 from chalicelib.domain.graph_order import ordered, successors_of
 from chalicelib.domain.resets import ref_of
 from chalicelib.domain.run import Run
-from chalicelib.domain.timeline import Entry, container_around
+from chalicelib.domain.timeline import Entry
 
 _NONE = timedelta()
 
@@ -83,7 +83,7 @@ def met_at(run: Run, definition: Definition, by_key: Mapping[str, Entry], key: s
     prefix = key.removesuffix(ref)
     sources = [by_key[prefix + edge.source] for edge in definition.incoming[ref]]
     if not sources:
-        around = container_around(definition, key, ref)
+        around = definition.container_around(key, ref)
         if around is None:
             return run.created_at
         owner = by_key.get(around[0])

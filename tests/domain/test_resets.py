@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from chalicelib.domain import engine
+from chalicelib.domain.definition import StepType
 from chalicelib.domain.repair import StepVerb
+from chalicelib.domain.run import RunStatus
 from chalicelib.domain.step import StepStatus
-from tests.domain.building import a_step, a_world, completed, failed
+from tests.domain.building import a_definition, a_step, a_world, completed, failed
 from tests.domain.test_repair import DIAMOND, begin_anew, step
 from tests.domain.test_starting import after
 
@@ -43,3 +45,26 @@ def test_a_result_that_comes_after_its_step_began_anew_is_a_past_attempts() -> N
     assert [(one.output, one.status) for one in step(world, "slow").attempts] == [("old", StepStatus.COMPLETED)]
     world.complete("slow", "bad")
     assert world.records["slow"].output == "slow!"
+
+
+def test_what_runs_in_a_container_is_still_under_way_once_a_step_before_it_has_run_anew() -> None:
+    race = [a_step("race", StepType.RACE), a_step("left", block="race/left"), a_step("right", block="race/right")]
+    world = a_world(a_definition([a_step("a"), *race], ("a", "race")))
+    world.complete("a")
+    claimed = dict(world.progress.claimed)
+    begin_anew(world, "a", StepVerb.RETRY)
+    assert world.running == {"a"}
+    assert all(world.progress.is_needed(claim) for claim in claimed.values())
+    world.complete("a")
+    assert world.progress.claimed == claimed
+
+
+def test_a_run_that_is_reopened_in_a_container_with_a_break_on_record_ends_again() -> None:
+    inner = [a_step("guard", StepType.TRY_CATCH), a_step("stop", StepType.BREAK, block="guard/try")]
+    world = a_world(a_definition([a_step("a"), *inner, a_step("slow", block="guard/try")]))
+    world.complete("a")
+    world.end("stop", completed(output=True))
+    assert world.finish is not None
+    begin_anew(world, "a", StepVerb.RETRY)
+    assert world.finish is not None
+    assert world.finish.status is RunStatus.COMPLETED
