@@ -6,8 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
 
 from chalicelib.domain.value import Value
+
+#: Tags that a workflow or a run carries at most; a run's workflow's own are among them.
+MOST_TAGS: Final = 20
 
 
 class WorkflowKind(StrEnum):

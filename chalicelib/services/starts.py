@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
 
 from chalicelib.domain.access import Actor
 from chalicelib.domain.history import HistoryRecord
@@ -16,7 +15,7 @@ from chalicelib.domain.refusal import BadRequest, Conflict, Detail, IdempotencyM
 from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.step import StepRecord
 from chalicelib.domain.value import Json
-from chalicelib.domain.workflow import Deployment, WorkflowKind, WorkflowSettings
+from chalicelib.domain.workflow import MOST_TAGS, Deployment, WorkflowKind, WorkflowSettings
 from chalicelib.gateways.errors import CallFailed
 from chalicelib.services import connections, versions, workflows
 from chalicelib.services.outside import Outside, current
@@ -31,8 +30,6 @@ log = logging.getLogger("stepwell.starts")
 REMEMBERED = timedelta(hours=24)
 #: The kind of request that a trigger's idempotency key is unique for.
 TRIGGER = "trigger"
-#: Tags that a run carries at most, its workflow's own among them.
-MOST_TAGS: Final = 20
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,13 +7,23 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Final, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from chalicelib.api import bodies
 from chalicelib.api.dialects import WORKFLOW_RUNS_API
 from chalicelib.api.endpoints import Api, Reply
 from chalicelib.api.requests import Caller
 from chalicelib.domain.refusal import NotFound
+from chalicelib.domain.workflow import MOST_TAGS
 
 api = Api(dialect=WORKFLOW_RUNS_API)
 
@@ -57,6 +67,16 @@ Time = Annotated[
     datetime,
     PlainSerializer(shown_time, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+
+
+#: What a workflow or a run carries, for whoever looks for it.
+Tags = Annotated[
+    dict[
+        Annotated[str, StringConstraints(min_length=1, max_length=64)],
+        Annotated[str, StringConstraints(max_length=256)],
+    ],
+    Field(max_length=MOST_TAGS),
 ]
 
 

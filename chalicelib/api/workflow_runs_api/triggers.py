@@ -11,24 +11,16 @@ from pydantic import Field, StringConstraints
 from chalicelib.api.bodies import AnyJson
 from chalicelib.api.requests import Caller
 from chalicelib.api.workflow_runs_api.run_rows import RunOut
-from chalicelib.api.workflow_runs_api.surface import Body, api
+from chalicelib.api.workflow_runs_api.surface import Body, Tags, api
 from chalicelib.domain.access import Scope
 from chalicelib.domain.refusal import Detail, Invalid, TooLarge
 from chalicelib.domain.value import size_of
 from chalicelib.services import retries, runs
 from chalicelib.services.connections import DEFAULT_CONNECTION
-from chalicelib.services.starts import MOST_TAGS
 
 #: In bytes of JSON: 1 MB.
 LONGEST_PAYLOAD: Final = 1024 * 1024
 
-Tags = Annotated[
-    dict[
-        Annotated[str, StringConstraints(min_length=1, max_length=64)],
-        Annotated[str, StringConstraints(max_length=256)],
-    ],
-    Field(max_length=MOST_TAGS),
-]
 Reason = Annotated[str, StringConstraints(max_length=2000)]
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from chalicelib.api.requests import Caller
+from chalicelib.api.workflow_runs_api.step_schema import Steps
 from chalicelib.api.workflow_runs_api.surface import Body, Parameters, Shown, api
-from chalicelib.api.workflow_runs_api.workflows import Steps
 from chalicelib.domain import plan
 from chalicelib.domain.access import Scope
 from chalicelib.services import blueprints

@@ -8,6 +8,7 @@ from typing import Any, Self
 from chalicelib.api.bodies import AnyJson
 from chalicelib.api.endpoints import Reply
 from chalicelib.api.requests import Caller
+from chalicelib.api.workflow_runs_api.step_schema import StepsShown
 from chalicelib.api.workflow_runs_api.surface import PageQuery, Shown, Time, api, listed
 from chalicelib.api.workflow_runs_api.workflows import SettingsShown, shown_settings
 from chalicelib.domain.access import Scope
@@ -38,7 +39,7 @@ class VersionShown(Shown):
 class WholeVersion(SettingsShown, VersionShown):
     """A version with its settings and its steps, defaults filled in."""
 
-    steps: Sequence[AnyJson]
+    steps: StepsShown
 
     @classmethod
     def holding(cls, project_id: str, version: WorkflowVersion) -> Self:

@@ -7,12 +7,21 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Annotated, Any, Final, Self
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from chalicelib.api.bodies import AnyJson
 from chalicelib.api.endpoints import NOTHING, Nothing, Reply
 from chalicelib.api.requests import Caller
-from chalicelib.api.workflow_runs_api.surface import Body, ProjectPageQuery, Shown, Time, api, listed, own_project
+from chalicelib.api.workflow_runs_api.step_schema import Steps, StepsShown
+from chalicelib.api.workflow_runs_api.surface import (
+    Body,
+    ProjectPageQuery,
+    Shown,
+    Tags,
+    Time,
+    api,
+    listed,
+    own_project,
+)
 from chalicelib.domain.access import Scope
 from chalicelib.domain.workflow import Workflow, WorkflowSettings
 from chalicelib.services import blueprints, identifiers, publishing, workflows
@@ -22,7 +31,7 @@ from chalicelib.services.workflows import UNCHANGED
 #: A year; no run is bounded by more.
 LONGEST_TIMEOUT: Final = 31_536_000
 #: What a slug looks like.
-SLUG: Final = r"^[a-z0-9][a-z0-9_-]*$"
+SLUG: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 
 def _visible(text: str) -> str:
@@ -36,16 +45,9 @@ Slug = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=SL
 Description = Annotated[str, StringConstraints(max_length=2000)]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Most = Annotated[int, Field(ge=0, le=10_000)]
-Tags = Annotated[
-    dict[
-        Annotated[str, StringConstraints(min_length=1, max_length=64)],
-        Annotated[str, StringConstraints(max_length=256)],
-    ],
-    Field(max_length=20),
-]
-#: What each may hold is judged by the definition's own rules.
-Steps = list[AnyJson]
 
+#: What says nothing, as null does.
+_EMPTY: Final = (("cron", ""), ("cron_timezone", ""))
 _SETTINGS: Final = (
     "max_concurrent_runs",
     "max_parallel_steps",
@@ -77,6 +79,15 @@ class Settings(Body):
     #: What each run carries, unless whoever starts it says otherwise.
     tags: Tags = Field(default_factory=dict)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _without_what_says_nothing(cls, sent: object) -> object:
+        """Take null and an empty time zone as absent, and an empty ``cron`` as none: many clients send every field."""
+        if not isinstance(sent, dict):
+            return sent
+        said = {name: value for name, value in sent.items() if value is not None and (name, value) not in _EMPTY}
+        return {**said, "cron": None} if "cron" in sent and not sent["cron"] else said
+
     def over(self, before: WorkflowSettings) -> WorkflowSettings:
         """Return settings with what was sent in place of what was."""
         sent: dict[str, Any] = {name: getattr(self, name) for name in _SETTINGS if name in self.model_fields_set}
@@ -90,7 +101,7 @@ class CreateWorkflow(Settings):
 
     project_id: Id
     name: Name
-    #: Unique in the project: lower-case letters, digits, ``_`` and ``-``, beginning with a letter or digit.
+    #: Unique in the project: letters, digits, ``.``, ``_`` and ``-``, beginning with a letter or digit.
     slug: Slug
     description: Description = ""
     #: From 1 to 1,000.
@@ -161,7 +172,7 @@ class WholeWorkflow(WorkflowShown):
     """A workflow with its newest version's steps, defaults filled in."""
 
     version_id: str | None
-    steps: Sequence[AnyJson]
+    steps: StepsShown
 
     @classmethod
     def holding(cls, published: Published) -> Self:
