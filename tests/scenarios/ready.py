@@ -29,6 +29,12 @@ class Ready:
     #: As it is sent, behind the path.
     query: str = ""
 
+    @property
+    def run_id(self) -> str:
+        """The run that it is about, the first of many; empty if it is about none."""
+        many = self.body.get("workflow_run_ids") if isinstance(self.body, Mapping) else None
+        return str(many[0]) if isinstance(many, list) else self.ids.get("run_id", "")
+
     def ask(self, endpoint: Endpoint, *, client: Client | None = None, **headers: str) -> Response:
         """Send the request; an underscore in a header's name stands for a hyphen."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
