@@ -1,14 +1,25 @@
-"""README.md, as the tests that hold it to the code read it."""
+"""README.md, as the tests that hold it to the code read it, and the shell that its commands are pasted into."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local import LocalStack
+from tests.conftest import Project
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
 
 def rows(heading: str) -> Iterator[list[str]]:
@@ -35,3 +46,20 @@ def blocks(text: str, language: str) -> list[str]:
 
 def code(cell: str) -> str:
     return cell.strip("`").strip()
+
+
+def pasted(commands: str, stack: LocalStack, project: Project) -> list[Any]:
+    """Run commands as they are printed, and return the JSON values that they print one after the other."""
+    done = subprocess.run(
+        ["bash", "-eu", "-c", commands],
+        env={"URL": stack.url, "KEY": project.key, "PATH": "/usr/bin:/bin:/usr/local/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found, left = [], done.stdout.strip()
+    while left:
+        value, end = json.JSONDecoder().raw_decode(left)
+        found.append(value)
+        left = left[end:].strip()
+    return found

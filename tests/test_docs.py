@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
-from chalicelib.api import catalog
+from chalicelib.api import bodies, catalog
 from chalicelib.api.dialects import TRIGGER_API, WORKFLOW_RUNS_API, Dialect
 from chalicelib.api.endpoints import Endpoint
-from chalicelib.domain import template
+from chalicelib.api.trigger_api import runs as trigger_runs
+from chalicelib.api.workflow_runs_api import bulk, job_runs, triggers
+from chalicelib.domain import (
+    condition,
+    containers,
+    graph_blocks,
+    graph_edges,
+    graph_nodes,
+    pattern,
+    repair,
+    step,
+    step_fields,
+    step_list,
+    template,
+    template_text,
+)
 from chalicelib.domain.access import Scope, word_for
 from chalicelib.domain.definition import ON_ERROR
 from chalicelib.domain.graph_edges import LABELS
@@ -21,12 +37,71 @@ from chalicelib.domain.graph_fields import FIELDS
 from chalicelib.domain.refusal import Refusal
 from chalicelib.domain.run import ENDED, MOVES, RunStatus
 from chalicelib.domain.value import dumps
+from chalicelib.gateways import functions, http, http_bodies
+from chalicelib.services import children, event_keys, once, run_views, schedules, values
+from chalicelib.services.executors import sleep
 from chalicelib.settings import Settings
 from infra.local import LocalStack
+from infra.local.__main__ import READY
 from tests.conftest import Project
-from tests.readme import README, ROOT, blocks, code, rows, section
+from tests.readme import README, ROOT, blocks, code, needs_curl, pasted, rows, section
 
+MIB = 1024 * 1024
 SETTINGS = (ROOT / "chalicelib" / "settings.py").read_text()
+
+
+def properties(model: type[BaseModel]) -> dict[str, Any]:
+    """Return what a body's fields may hold, by name."""
+    found: dict[str, Any] = model.model_json_schema()["properties"]
+    return found
+
+
+def longest(field: Mapping[str, Any]) -> int:
+    """Return how long a text may be; one that may be null has the text among its kinds."""
+    return int(next(kind["maxLength"] for kind in (field, *field.get("anyOf", ())) if "maxLength" in kind))
+
+
+TAGS = properties(triggers.TriggerWorkflow)["tags"]
+#: The numbers of each row of the table of limits, in their order; a row that tells two APIs' has both.
+LIMITS: Mapping[str, tuple[float, ...]] = {
+    "nodes in a graph; edges": (graph_nodes.MOST_NODES, graph_edges.MOST_EDGES),
+    "steps in a list; dependencies, all together": (step_list.MOST_STEPS, step_list.MOST_EDGES),
+    "`params` of a trigger; `payload` of one in `/v1`": (trigger_runs.LONGEST_PARAMS, triggers.LONGEST_PAYLOAD / MIB),
+    "`payload` of an event by key": (event_keys.LONGEST_PAYLOAD,),
+    "tags of a run, its workflow's among them; a name; a value": (
+        TAGS["maxProperties"],
+        TAGS["propertyNames"]["maxLength"],
+        TAGS["additionalProperties"]["maxLength"],
+    ),
+    "conditions in a step's condition; in one another": (condition.MOST_CONDITIONS, condition.DEEPEST),
+    "regular expression; text searched for it": (pattern.LONGEST_PATTERN, condition.MOST_SEARCHED),
+    "`/v1`: wait, sleep, job, sub-workflow; `http_request`, `lambda`": (
+        step_fields.LONGEST_WAIT / step_fields.DAY,
+        step_fields.LONGEST_CALL,
+    ),
+    "earlier attempts kept of a step": (step.MOST_ATTEMPTS,),
+    "retries and replays of steps in one run": (repair.MOST_RESETS,),
+    "runs in a bulk verb": (properties(bulk.ManyRuns)["workflow_run_ids"]["maxItems"],),
+    "`Idempotency-Key`": (255, once.REMEMBERED.total_seconds() / 3600),
+    "event key; `reason`; a job's `error`": (
+        512,
+        longest(properties(bulk.ManyRuns)["reason"]),
+        longest(properties(job_runs.FailJob)["error"]),
+    ),
+    "steps that `graph`, `timeline`, `explain` show of a run": (run_views.MOST_SHOWN,),
+    "schedules that one sweep starts": (schedules.MOST_SCHEDULES,),
+    "body of a request": (bodies.LONGEST_BODY / MIB,),
+    "output of a step": (values.LARGEST_OUTPUT_BYTES / MIB, values.INLINE_BYTES / 1024, 3),
+    "answer that `http_request` takes": (http_bodies.LARGEST_RESPONSE / MIB, http.MOST_REDIRECTS),
+    "payload of `lambda`": (functions.LARGEST_PAYLOAD / MIB,),
+    "iterations of a loop": (containers.MOST_ITERATIONS,),
+    "loops, races and `try_catch` in one another": (graph_blocks.DEEPEST_NESTING,),
+    "sub-workflows in one another; functions likewise": (children.DEEPEST,),
+    "sleep, wait": (sleep.LONGEST_SLEEP.days,),
+    "attempts after the first": (graph_nodes.MOST_RETRIES,),
+    "one attempt, unless `timeout` says otherwise": (30, 5),
+    "expression; text made of templates": (template_text.LONGEST_EXPRESSION, template.LONGEST_TEXT),
+}
 
 
 def refusals(kind: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:
@@ -96,6 +171,14 @@ def test_the_codes_of_the_workflow_runs_api_are_those_that_it_answers() -> None:
         assert told["error"]["code"] == written[kind.code]
 
 
+def test_the_limits_are_those_that_the_code_has() -> None:
+    written = {
+        what: tuple(float(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", limit))
+        for what, limit in rows("| what | limit |")
+    }
+    assert written == LIMITS
+
+
 def test_each_scope_is_there_with_the_word_that_holds_it() -> None:
     known = {
         str(scope): tuple(word_in(dialect, scope) for dialect in (TRIGGER_API, WORKFLOW_RUNS_API)) for scope in Scope
@@ -148,20 +231,21 @@ def test_the_examples_of_templates_become_what_is_said() -> None:
         assert template.render(code(written), context) == json.loads(code(becomes)), written
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@needs_curl
 def test_the_curl_commands_work_as_they_are_printed(stack: LocalStack, project: Project) -> None:
     _, *commands = blocks(section("## Go on by hand"), "sh")
-    done = subprocess.run(
-        ["bash", "-eu", "-c", "\n".join(commands)],
-        env={"URL": stack.url, "KEY": project.key, "PATH": "/usr/bin:/bin:/usr/local/bin"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    answers = [json.loads(answer) for answer in re.split(r"(?<=\})(?=\{)", done.stdout) if answer.strip()]
-    *_, last = answers
+    *_, last = pasted("\n".join(commands), stack, project)
     assert last["status"] == "complete"
     assert last["output"]["text"] == "Hello, Ada"
+
+
+@needs_curl
+def test_what_make_dev_prints_works_when_it_is_pasted(stack: LocalStack, project: Project) -> None:
+    _, _, commands = READY.format(url=stack.url, key=project.key, dynamodb="moto").partition("\n# ")
+    *_, runs, why, decided = pasted(f"# {commands}".replace("proj_dev", project.id), stack, project)
+    assert len(runs["data"]) == 1
+    assert why["summary"] == "The run is under way: step ask waits for approval."
+    assert decided["approval"]["status"] == "approved"
 
 
 @pytest.mark.parametrize("document", ["README.md", "examples/README.md", "CHANGELOG.md"])

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from typing import Any
 
-import pytest
 from pydantic import ValidationError
 
 from chalicelib.api.dialects import WORKFLOW_RUNS_API as DIALECT
@@ -29,7 +27,7 @@ from infra.local import LocalStack
 from tests.conftest import Project
 from tests.domain.building import a_world
 from tests.domain.test_repair import DIAMOND, a_run
-from tests.readme import blocks, code, rows, section
+from tests.readme import blocks, code, needs_curl, pasted, rows, section
 
 SECTION = section("## The workflow-runs API")
 WORKFLOW_FIELDS = "| field | default | may be |"
@@ -226,21 +224,9 @@ def test_the_python_prints_what_is_printed(stack: LocalStack, project: Project) 
     assert [without_chance(one) for one in printed] == [without_chance(one) for one in blocks(SECTION, "text")]
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_the_curl_commands_work_as_they_are_printed(stack: LocalStack, project: Project) -> None:
-    done = subprocess.run(
-        ["bash", "-eu", "-c", "\n".join(blocks(SECTION, "sh"))],
-        env={"URL": stack.url, "KEY": project.key, "PATH": "/usr/bin:/bin:/usr/local/bin"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    decoder, answers, left = json.JSONDecoder(), [], done.stdout
-    while left:
-        answer, end = decoder.raw_decode(left)
-        answers.append(answer)
-        left = left[end:]
-    why, decided, steps = answers
+@needs_curl
+def test_the_curl_commands_of_the_section_work_as_they_are_printed(stack: LocalStack, project: Project) -> None:
+    why, decided, steps = pasted("\n".join(blocks(SECTION, "sh")), stack, project)
     assert why["available_actions"] == ["pause", "cancel"]
     assert decided["approval"]["status"] == "approved"
     assert steps[-1]["output"] == {"text": "420 go to Ada", "by": "development"}

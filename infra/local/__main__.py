@@ -10,7 +10,8 @@ import threading
 from chalicelib.domain.refusal import Refusal
 from infra.local.stack import LocalStack
 
-_READY = """\
+#: What is printed once the stack serves; its commands work when they are pasted.
+READY = """\
 Stepwell on {url}   (DynamoDB: {dynamodb}; Ctrl-C stops it, and everything in it is gone)
 
 API key   {key}
@@ -29,6 +30,17 @@ curl -s $URL/api/workflows/$ID/deploy -H "Authorization: Bearer $KEY" -H 'Conten
 curl -s $URL/api/workflows/$ID/trigger -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\
   -d '{{"connectionId": "conn_default", "params": {{"name": "Ada"}}}}'
 curl -s $URL/api/workflows/$ID/runs -H "Authorization: Bearer $KEY"
+
+# or, in /v1: save a workflow that asks a person, start a run, see what it waits for
+ID=$(curl -s $URL/v1/workflows -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\
+  -d '{{"project_id": "proj_dev", "name": "ask", "slug": "ask", "steps": [
+       {{"step_ref": "ask", "step_type": "approval", "approval_approvers": ["*"]}}]}}' |
+  sed -E 's/.*"id":"([^"]+)".*/\\1/')
+RUN=$(curl -s $URL/v1/workflows/$ID/trigger -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\
+  -d '{{}}' | sed -E 's/^\\{{"id":"([^"]+)".*/\\1/')
+sleep 1
+curl -s $URL/v1/workflow-runs/$RUN/why -H "Authorization: Bearer $KEY"
+curl -s -X POST $URL/v1/workflow-runs/$RUN/steps/ask/approve -H "Authorization: Bearer $KEY"
 """
 
 
@@ -46,7 +58,7 @@ def main() -> int:
     try:
         stack = LocalStack(port=port, dynamodb_endpoint=endpoint, key=os.environ.get("STEPWELL_DEV_KEY") or None)
         with stack:
-            print(_READY.format(url=stack.url, key=stack.key, dynamodb=endpoint or "moto"), flush=True)
+            print(READY.format(url=stack.url, key=stack.key, dynamodb=endpoint or "moto"), flush=True)
             stop.wait()
     except (Refusal, OSError) as error:
         print(f"The stack cannot start on port {port}: {error}", file=sys.stderr)
