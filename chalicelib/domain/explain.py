@@ -190,6 +190,9 @@ def _of_skipped(case: Case, entry: Entry) -> Iterator[Reason]:
     around = definition.container_around(entry.key, ref)
     if not elsewhere and around is not None:
         yield _of_container(case, around[0], f"was not reached in {around[0]}")
+    elif not elsewhere:
+        message = f"the run went on without it: it is {case.run.status}"
+        yield Reason(cause=Cause.RUN_ENDED, message=message, since=case.run.finished_at)
 
 
 def _of_canceled(case: Case, entry: Entry) -> Iterator[Reason]:

@@ -116,9 +116,9 @@ def _keys(progress: Progress, *refs: str) -> Iterator[tuple[str, str]]:
 
 
 def _prefixes(progress: Progress) -> dict[str, set[str]]:
-    """Return what the keys of each loop's iterations begin with, by the loop's ref."""
+    """Return what the keys of each loop's iterations begin with, by the loop's ref; of one a step may only be ready."""
     found: dict[str, set[str]] = {}
-    for key in (*progress.records, *progress.claims):
+    for key in (*progress.records, *progress.claims, *progress.ready):
         parts = key.split(".")
         for at in range(2, len(parts), 2):
             found.setdefault(parts[at - 2], set()).add(".".join(parts[:at]) + ".")
@@ -227,4 +227,6 @@ def _is_closed(progress: Progress, key: str) -> bool:
     try:
         return progress.node(key).block.closed
     except KeyError:
-        return False
+        # A container that has ended is not opened once more when the run is folded.
+        around = progress.definition.container_around(key, ref_of(key))
+        return around is not None and _is_over(progress, *around)
