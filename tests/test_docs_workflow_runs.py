@@ -25,8 +25,9 @@ from chalicelib.domain.timeline import Entry
 from chalicelib.domain.value import Json
 from infra.local import LocalStack
 from tests.conftest import Project
-from tests.domain.building import a_world
+from tests.domain.building import a_step, a_world, failed
 from tests.domain.test_repair import DIAMOND, a_run
+from tests.domain.test_starting import after
 from tests.readme import blocks, code, needs_curl, pasted, rows, section
 
 SECTION = section("## The workflow-runs API")
@@ -140,8 +141,28 @@ def test_the_words_that_a_field_takes_are_all_there() -> None:
     assert said["resource_class"] == set(ResourceClass)
     [bounds] = [said for name, _, _, said in rows(STEP_FIELDS) if code(name) == "resource_class"]
     assert [int(most) for most in re.findall(r"\d+", bounds)] == [one.most for one in ResourceClass]
+
+
+def after_a_failure(policy: OnFailure) -> list[str]:
+    """Return what the table says of a policy, as the engine has it."""
+    world = a_world(after(a_step("bad", on_failure=policy), *map(a_step, ("next", "other")), next=("bad",)))
+    world.end("bad", failed(retryable=False))
+    at_once, goes_on = world.finish is not None, "next" in world.running
+    if not at_once:
+        world.complete(*(("next",) if goes_on else ()), "other")
+    ended = {
+        (True, RunStatus.FAILED): ["is canceled", "are canceled", "fails at once"],
+        (False, RunStatus.FAILED): ["is skipped, to the last", "go on", "fails once they have ended"],
+        (False, RunStatus.COMPLETED): ["goes on", "go on", "may complete"],
+    }
+    assert world.finish is not None
+    assert goes_on or at_once or world.progress.status_of("next") is StepStatus.SKIPPED
+    return ended[at_once, world.finish.status]
+
+
+def test_a_failure_does_what_is_said_under_each_policy() -> None:
     policies = rows("| `on_failure` | what depends on it | the other steps | the run |")
-    assert [code(policy) for policy, *_ in policies] == list(OnFailure)
+    assert {code(policy): told for policy, *told in policies} == {one: after_a_failure(one) for one in OnFailure}
 
 
 def test_the_types_of_steps_are_there_with_what_their_payload_takes() -> None:
