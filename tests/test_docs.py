@@ -253,3 +253,9 @@ def test_what_a_document_links_to_is_there(document: str) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text())
     missing = [link for link in links if "://" not in link and not ((ROOT / document).parent / link).exists()]
     assert missing == []
+
+
+def test_what_the_readme_links_to_in_itself_is_there() -> None:
+    headings = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= anchors
