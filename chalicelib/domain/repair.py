@@ -124,13 +124,12 @@ def decided(
 
 def reset(run: Run, progress: Progress, of: Entry, verb: StepVerb) -> Reset:
     """Return what a retry or a replay adds to the run."""
-    dead = of.status is StepStatus.SKIPPED and of.key not in progress.records
     return Reset(
         generation=run.generation + 1,
         step=of.key,
         subtree=verb is StepVerb.REPLAY,
         reopened=run.status.ended,
-        forced=dead,
+        forced=_is_passed_by(progress, of.key),
     )
 
 
@@ -191,6 +190,12 @@ def _of_one_that_cannot_begin_anew(run: Run, progress: Progress, of: Entry, verb
         if busy:
             return Conflict(f"cannot replay from step {of.key}: {busy[0]} is running")
     return None
+
+
+def _is_passed_by(progress: Progress, key: str) -> bool:
+    """Whether the way led elsewhere than to a step of the root block, whatever a person has since made of it."""
+    node, edges = progress.node(key), progress.definition.incoming[key]
+    return len(edges) > 0 and node.arrived == len(edges) and (node.barred or not node.alive)
 
 
 def _handles(progress: Progress, key: str) -> bool:

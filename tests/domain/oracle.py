@@ -34,23 +34,38 @@ class Oracle:
     def __init__(self, definition: Definition, records: Mapping[str, StepRecord], started: Iterable[Claim]) -> None:
         self.definition = definition
         self.records = records
-        self.started = {claim.key for claim in started}
+        #: Containers that have begun, and nothing has come of it yet.
+        self.started = {claim.key for claim in started if _is_ahead(claim, records.get(claim.key))}
 
     def may_be_claimed(self, key: str) -> bool:
-        """Whether an edge that leads to a step was taken, all others are decided, and its block is open."""
+        """Whether a step is led to, all its edges being decided, or a person had it run, and its block is open."""
         prefix, ref = key[: key.rfind(".") + 1], key[key.rfind(".") + 1 :]
         record = self.records.get(key)
         if record is not None and record.status.ended:
             return False
         return self._is_reached(prefix, ref) is True and self._is_open(self.definition.steps[ref].block, prefix)
 
+    def status_of(self, ref: str) -> StepStatus:
+        """Return where a step of the root block stands; what has not ended is pending."""
+        record = self.records.get(ref)
+        if self.is_forced(ref) or self._is_reached("", ref) is not False:
+            return record.status if record is not None and record.status.ended else StepStatus.PENDING
+        return StepStatus.SKIPPED
+
+    def is_forced(self, key: str) -> bool:
+        """Whether a person has decided about a step, whatever leads to it."""
+        record = self.records.get(key)
+        return record is not None and record.forced
+
     def _is_reached(self, prefix: str, ref: str) -> bool | None:
         """Whether a step is led to; None while that is not decided."""
+        if self.is_forced(prefix + ref):
+            return True
         edges = self.definition.incoming[ref]
-        decided = [self._is_taken(prefix, edge) for edge in edges]
-        if None in decided:
+        decided = {edge: self._is_taken(prefix, edge) for edge in edges}
+        if None in decided.values():
             return None
-        return not edges or any(decided)
+        return not edges or (any(decided.values()) and all(decided[edge] for edge in edges if edge.required))
 
     def _is_taken(self, prefix: str, edge: Edge) -> bool | None:
         reached = self._is_reached(prefix, edge.source)
@@ -65,7 +80,8 @@ class Oracle:
             return None if spec.on_failure is OnFailure.FAIL_WORKFLOW else spec.on_failure is OnFailure.CONTINUE
         if edge.label == ON_ERROR:
             return False
-        return spec.type is not StepType.BRANCH or edge.label == record.branch
+        skipped = record.status is StepStatus.SKIPPED
+        return skipped or spec.type is not StepType.BRANCH or edge.label == record.branch
 
     def _is_handled(self, spec: StepSpec) -> bool:
         return any(edge.label == ON_ERROR for edge in self.definition.outgoing[spec.ref])
@@ -124,3 +140,7 @@ class Oracle:
         if still_open:
             return Through.OPEN
         return Through.FAILED if waits_for_end else Through.THROUGH
+
+
+def _is_ahead(claim: Claim, record: StepRecord | None) -> bool:
+    return record is None or (record.generation, record.attempt) < (claim.generation, claim.attempt)

@@ -9,12 +9,13 @@ from datetime import datetime
 
 from chalicelib.domain import engine
 from chalicelib.domain.definition import CONTAINERS, Definition
-from chalicelib.domain.engine import Decision, Finish
+from chalicelib.domain.engine import Finish
 from chalicelib.domain.outcome import Outcome
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.run import RunStatus
+from chalicelib.domain.scope import RunFacts
 from chalicelib.domain.starting import Driver, Limits
-from chalicelib.domain.step import Claim, Event, StepError, StepRecord
+from chalicelib.domain.step import Claim, Event, Reset, StepError, StepRecord
 from chalicelib.domain.value import Json
 from tests.domain.building import FACTS, T0, never, seconds
 
@@ -30,21 +31,27 @@ class Stored:
     definition: Definition
     limits: Limits = field(default_factory=Limits)
     status: RunStatus = RunStatus.RUNNING
+    facts: RunFacts = FACTS
     now: datetime = T0
     records: dict[str, StepRecord] = field(default_factory=dict)
     run_claims: dict[str, Claim] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
     finish: Finish | None = None
+    ended_at: datetime = T0
     #: Every claim that has been stored, in order.
     started: list[Claim] = field(default_factory=list)
     #: Every write of a record: what lay there, and what lies there now.
     written: list[tuple[StepRecord | None, StepRecord]] = field(default_factory=list)
+    #: The key and revision of each record that a person wrote.
+    by_people: set[tuple[str, int]] = field(default_factory=set)
     progress: Progress = field(init=False)
     #: Whether the driver has time left to claim.
     driving: bool = True
     owner: str = "driver"
     #: How many of the next decision's writes succeed before the driver crashes.
     crash_after: int | None = None
+    #: Whether a person has written something that the driver has not seen.
+    stale: bool = False
 
     def __post_init__(self) -> None:
         self.progress = self.rebuilt()
@@ -58,32 +65,46 @@ class Stored:
         drawn.shuffle(claims)
         return Progress.rebuild(
             self.definition,
-            FACTS,
+            self.facts,
             records=records,
             claims=dict(claims),
             events=drawn.sample(self.events, len(self.events)) if events else (),
             resolve=never,
         )
 
+    @property
+    def run_status(self) -> RunStatus:
+        """Where the run stands."""
+        return self.finish.status if self.finish else self.status
+
     def crash(self) -> None:
         """Lose the driver, and begin another."""
         self.progress = self.rebuilt()
 
-    def advance(self) -> Decision:
-        driver = Driver(owner=self.owner, deadline=self.now + seconds(900)) if self.driving else None
-        decision = engine.advance(self.progress, status=self.status, now=self.now, driver=driver, limits=self.limits)
-        self.write(decision.records, decision.claims, decision.finish)
-        return decision
+    def advance(self) -> None:
+        self._go_on()
 
     def end(self, key: str, outcome: Outcome) -> None:
         """Let an attempt that the driver makes come to something."""
         record = engine.conclude(self.progress, key, outcome, now=self.now)
         assert self.progress.record(record)
+        self._go_on(record)
+
+    def _go_on(self, *ended: StepRecord) -> None:
         driver = Driver(owner=self.owner, deadline=self.now + seconds(900)) if self.driving else None
-        decision = engine.advance(self.progress, status=self.status, now=self.now, driver=driver, limits=self.limits)
-        self.write((record, *decision.records), decision.claims, decision.finish)
+        decision = engine.advance(
+            self.progress, status=self.run_status, now=self.now, driver=driver, limits=self.limits
+        )
+        self.write((*ended, *decision.records), decision.claims, decision.finish)
+        # What has just become known may have been due long before.
+        if not self.stale and decision.wake_at is not None and decision.wake_at <= self.now:
+            self.advance()
 
     def write(self, records: tuple[StepRecord, ...], claims: tuple[Claim, ...], finish: Finish | None) -> None:
+        if self.stale:
+            # Each record is written over the one that the driver knows, or not at all; the run's own it cannot write.
+            all(self.put_late(record) for record in records)
+            return
         crash_after, self.crash_after = self.crash_after, None
         if crash_after is not None:
             for record in records[: min(crash_after, len(records) - 1)]:
@@ -102,7 +123,20 @@ class Stored:
             kept = {key: claim for key, claim in self.run_claims.items() if self.progress.is_needed(claim)}
             self.run_claims = {**kept, **new}
         self.started.extend(claims)
-        self.finish = finish or self.finish
+        if finish is not None:
+            self.finish, self.ended_at = finish, self.now
+
+    def hold(self, until: datetime | None) -> None:
+        """Have whoever drives claim nothing before a time, or claim again."""
+        self.limits = replace(self.limits, hold_until=until)
+        self.crash()
+        self.advance()
+
+    def reset(self, reset: Reset) -> None:
+        """Have steps begin anew; a run that has ended goes on."""
+        self.facts = replace(self.facts, resets=(*self.facts.resets, reset))
+        if self.finish is not None:
+            self.finish, self.status = None, RunStatus.RUNNING
 
     def let_go(self) -> None:
         """Release the run, which then holds the claims that are needed still."""
@@ -148,6 +182,7 @@ def fingerprint(progress: Progress) -> Mapping[str, object]:
         "ready": set(progress.ready),
         "claimed": dict(progress.claimed),
         "waiting": {key: record.revision for key, record in progress.waiting.items()},
+        "at work": set(progress.at_work),
         "retrying": {key: record.revision for key, record in progress.retrying.items()},
         "open": {
             key: (
@@ -165,10 +200,10 @@ def fingerprint(progress: Progress) -> Mapping[str, object]:
         "conclusions": dict(progress.conclusions),
         "ended": (progress.done, progress.failure, progress.root.failure, progress.root.remaining),
         "answer": progress.answer_of(progress.root, by_name=True),
-        # A child's event is of one attempt's own type: once that attempt has been made again, nobody can take it.
+        # A child's or a job's event is of one attempt's own type: once that has been made again, nobody can take it.
         "events": {
             type_: [event.id for event in queue]
             for type_, queue in progress.events.items()
-            if queue and not type_.startswith("child:")
+            if queue and not type_.startswith(("child:", "ticket:"))
         },
     }

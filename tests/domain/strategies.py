@@ -5,10 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cache
+from typing import Any
 
 from hypothesis import strategies as st
 
-from chalicelib.domain.definition import ON_ERROR, ROOT, Definition, Edge, OnFailure, StepSpec, StepType, block_name
+from chalicelib.domain import condition
+from chalicelib.domain.condition import Condition
+from chalicelib.domain.definition import (
+    ON_ERROR,
+    ROOT,
+    Definition,
+    Edge,
+    OnFailure,
+    ResourceClass,
+    StepSpec,
+    StepType,
+    block_name,
+)
+from chalicelib.domain.graph_problems import Place
 from chalicelib.domain.value import Json
 from tests.domain.building import a_step
 
@@ -27,6 +42,22 @@ _LOOPS: tuple[dict[str, Json], ...] = (
     {"loopType": "times", "count": 0},
     {"loopType": "forEach", "collection": "{{ payload.n }}"},
 )
+
+_CONDITIONS = 5
+
+
+@cache
+def conditions(ref: str) -> tuple[Condition, ...]:
+    """Return what a step may ask before it runs, of a step before it or of the payload; the last cannot be told."""
+    asked: tuple[Json, ...] = (
+        {"step_status": {"step_ref": ref, "status": "completed"}},
+        {"step_status_in": {"step_ref": ref, "statuses": ["failed", "skipped"]}},
+        {"not": {"step_status": {"step_ref": ref, "status": "failed"}}},
+        {"eq": {"left": "{{ payload.n }}", "right": 3}},
+        {"exists": "{{ length(payload.n) }}"},
+    )
+    found = [condition.read(one, Place()) for one in asked]
+    return tuple(one for one in found if one is not None)
 
 
 @dataclass
@@ -52,7 +83,8 @@ class _Drawing:
 
     def edge(self, source: StepSpec, target: StepSpec) -> None:
         labels = (*BRANCHES, ON_ERROR) if source.type is StepType.BRANCH else ("", "", ON_ERROR)
-        self.edges.append(Edge(source=source.ref, target=target.ref, label=str(self.pick(*labels))))
+        label, required = str(self.pick(*labels)), self.number(0, 1) == 1
+        self.edges.append(Edge(source=source.ref, target=target.ref, label=label, required=required))
 
     def step(self, block: str, depth: int) -> StepSpec:
         containers = (StepType.LOOP, StepType.RACE, StepType.TRY_CATCH) if depth < DEEPEST else ()
@@ -67,6 +99,13 @@ class _Drawing:
                 str(self.pick(OnFailure.FAIL_WORKFLOW, OnFailure.CONTINUE, OnFailure.SKIP_DEPENDENTS))
             ),
         )
+        bounds: tuple[dict[str, Any], ...] = (
+            {},
+            {},
+            {"concurrency_key": "one"},
+            {"resource_class": ResourceClass.LARGE},
+        )
+        spec = replace(spec, **bounds[self.number(0, 3)])
         at = len(self.steps)
         self.steps.append(spec)
         if type_ is StepType.LOOP:
@@ -81,6 +120,14 @@ class _Drawing:
                 # No block is empty, however few steps are left to give.
                 self.steps.append(a_step(f"s{before}", block=inner))
         return spec
+
+    def conditions(self) -> None:
+        """Give some steps of the root block, where step lists have them, a condition on a step right before them."""
+        for edge in self.edges:
+            at = next(at for at, spec in enumerate(self.steps) if spec.ref == edge.target)
+            if self.steps[at].block == ROOT and self.number(0, 3) == 0:
+                condition = conditions(edge.source)[self.number(0, _CONDITIONS - 1)]
+                self.steps[at] = replace(self.steps[at], condition=condition)
 
     def labels(self, type_: StepType) -> tuple[str, ...]:
         match type_:
@@ -101,6 +148,7 @@ def definitions(draw: st.DrawFn) -> Definition:
     """Any definition of a dozen steps or so: graphs without cycles, block by block."""
     drawing = _Drawing(draw)
     drawing.block(ROOT, depth=0)
+    drawing.conditions()
     return Definition(steps={spec.ref: spec for spec in drawing.steps}, edges=tuple(drawing.edges))
 
 
@@ -116,13 +164,14 @@ class Kind(StrEnum):
     SLEEP = "sleep"
     ASK = "ask"
     CHILD = "child"
+    JOB = "job"
     WORK = "work"
     WORK_ENDS = "work ends"
     WORK_FAILS = "work fails"
     EVENT = "event"
     DECIDE = "decide"
-    CHILD_ENDS = "child ends"
-    CHILD_FAILS = "child fails"
+    ANSWER = "a child or a worker answers"
+    ANSWER_WITH_FAILURE = "a child or a worker answers that it failed"
     LATER = "later"
     PAUSE = "pause"
     RESUME = "resume"
@@ -130,6 +179,15 @@ class Kind(StrEnum):
     CRASH_IN_WRITE = "crash in write"
     RECOVER = "recover"
     LATE_DRIVER = "late driver"
+    #: What people do; ``MEANWHILE`` has the driver end attempts while the next of them does it.
+    CANCEL = "cancel"
+    APPROVE = "approve"
+    REJECT = "reject"
+    SKIP = "skip"
+    FORCE = "force-complete"
+    RETRY = "retry"
+    REPLAY = "replay-subtree"
+    MEANWHILE = "meanwhile"
 
 
 @dataclass(frozen=True)
@@ -142,5 +200,11 @@ class Happening:
 
 #: Steps complete more often than not, so that runs come far; an example shrinks towards nothing that happens.
 _KINDS = (*Kind, *[Kind.COMPLETE] * 8, Kind.FAIL, Kind.WORK, Kind.WORK, Kind.WORK_ENDS, Kind.WORK_ENDS, Kind.EVENT)
+#: What people may do to the steps of a run that has ended, and what may be found of it only then.
+_AFTERWARDS = (Kind.NOTHING, Kind.RETRY, Kind.REPLAY, Kind.WORK_ENDS)
 
 happenings = st.lists(st.builds(Happening, st.sampled_from(_KINDS), st.integers(0, 7)), min_size=15, max_size=40)
+
+afterwards = st.lists(st.builds(Happening, st.sampled_from(_AFTERWARDS), st.integers(0, 7)), max_size=4)
+#: Steps that whoever started the run had skipped.
+disabled = st.sets(st.integers(0, MOST_STEPS - 1), max_size=2).map(lambda found: tuple(f"s{at}" for at in found))

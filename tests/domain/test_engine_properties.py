@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.domain.definition import Definition
-from tests.domain.strategies import Happening, definitions, happenings
+from tests.domain.strategies import Happening, afterwards, definitions, disabled, happenings
 from tests.domain.walk import Walk
 
 #: In CI the same examples are tried each time: what fails there can be had again.
@@ -26,11 +26,18 @@ SEARCH = settings(
 
 
 @SEARCH
-@given(definitions(), st.integers(0, 3), happenings)
+@given(definitions(), st.integers(0, 3), disabled, happenings, afterwards)
 def test_whatever_happens_to_a_run_the_rules_hold_and_it_ends(
-    definition: Definition, parallel: int, happened: list[Happening]
+    definition: Definition,
+    parallel: int,
+    off: tuple[str, ...],
+    happened: list[Happening],
+    reopened: list[Happening],
 ) -> None:
-    walk = Walk(definition, parallel=parallel)
+    walk = Walk(definition, parallel=parallel, disabled=off)
     for happening in happened:
         walk.happen(happening)
     walk.finish()
+    for happening in reopened:
+        walk.happen(happening)
+        walk.finish()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.domain import engine
-from chalicelib.domain.definition import StepType
+from chalicelib.domain.definition import OnFailure, StepType
 from chalicelib.domain.repair import StepVerb
 from chalicelib.domain.run import RunStatus
 from chalicelib.domain.step import StepStatus
@@ -68,3 +68,14 @@ def test_a_run_that_is_reopened_in_a_container_with_a_break_on_record_ends_again
     begin_anew(world, "a", StepVerb.RETRY)
     assert world.finish is not None
     assert world.finish.status is RunStatus.COMPLETED
+
+
+def test_a_step_that_nothing_leads_to_runs_again_when_it_begins_anew_once_more() -> None:
+    bad = a_step("bad", on_failure=OnFailure.SKIP_DEPENDENTS)
+    world = a_world(after(bad, a_step("next"), next=("bad",)))
+    world.end("bad", failed(retryable=False))
+    for output in ("first", "second"):
+        begin_anew(world, "next", StepVerb.RETRY)
+        assert world.running == {"next"}
+        world.complete("next", output=output)
+    assert world.records["next"].output == "second"

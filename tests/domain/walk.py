@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TypeVar
 
-from chalicelib.domain import engine
+from chalicelib.domain import condition, engine
 from chalicelib.domain.definition import CONTAINERS, Definition, StepType
 from chalicelib.domain.engine import Finish
 from chalicelib.domain.outcome import Completed, Failed, Outcome, Waiting
 from chalicelib.domain.progress import Progress
+from chalicelib.domain.repair import StepVerb
+from chalicelib.domain.resets import renewed
 from chalicelib.domain.run import RunStatus
 from chalicelib.domain.starting import Limits
 from chalicelib.domain.step import MOVES, Claim, StepError, StepRecord, StepStatus, Wait, WaitKind
+from chalicelib.domain.ticket import ticket_event
 from chalicelib.domain.value import Json
 from chalicelib.domain.waits import approval_event, child_event
-from tests.domain.building import seconds
+from tests.domain import people
+from tests.domain.building import FACTS, seconds
 from tests.domain.oracle import Oracle
+from tests.domain.people import Asked
 from tests.domain.stored import Stored, fingerprint
 from tests.domain.strategies import BRANCHES, EVENT_TYPES, Happening, Kind
 
 T = TypeVar("T")
 PAUSES = (0, 1, 7, 12, 60, 400, 1000, 3000)
+VERBS: Mapping[Kind, StepVerb] = MappingProxyType(
+    {
+        Kind.APPROVE: StepVerb.APPROVE,
+        Kind.REJECT: StepVerb.REJECT,
+        Kind.SKIP: StepVerb.SKIP,
+        Kind.FORCE: StepVerb.FORCE_COMPLETE,
+        Kind.RETRY: StepVerb.RETRY,
+        Kind.REPLAY: StepVerb.REPLAY,
+    },
+)
 OUTPUTS: tuple[Json, ...] = ({"go": "yes"}, None, 1, {"go": 1}, {"go": ""}, "x", [], {})
 
 
@@ -31,23 +49,30 @@ class Walk:
 
     definition: Definition
     parallel: int = 0
+    disabled: tuple[str, ...] = ()
     #: Steps handed to others: the progress as it was then, the claim, and whether it has been made.
     handed: list[tuple[Progress, Claim]] = field(default_factory=list)
     stored: Stored = field(init=False)
     _seen: int = 0
     _written: int = 0
     _events_taken: list[str] = field(default_factory=list)
+    #: How many attempts the driver ends while a person's next verb is judged and written.
+    _meanwhile: int = 0
 
     def __post_init__(self) -> None:
-        self.stored = Stored(self.definition, limits=Limits(parallel=self.parallel))
+        facts = replace(FACTS, disabled=self.disabled)
+        self.stored = Stored(self.definition, limits=Limits(parallel=self.parallel), facts=facts)
         self.stored.advance()
         self.check()
 
     def happen(self, happening: Happening) -> None:
         """Let something happen, if it can, and check the rules."""
-        if self.stored.finish is not None or happening.kind is Kind.NOTHING:
-            return
-        self._happen(happening)
+        if happening.kind in VERBS:
+            self._ask(VERBS[happening.kind], happening.pick)
+        elif self.stored.finish is None:
+            self._happen(happening)
+        elif happening.kind is Kind.WORK_ENDS:
+            self._work_ends(happening)
         self.check()
 
     def finish(self) -> Finish:
@@ -60,6 +85,7 @@ class Walk:
         for _ in range(3_000):
             self.check()
             if stored.finish is not None:
+                self._check_end(stored.finish)
                 return stored.finish
             if stored.progress.claimed:
                 claim = stored.under_way()[0]
@@ -81,9 +107,16 @@ class Walk:
     def _happen(self, happening: Happening) -> None:
         stored, pick = self.stored, happening.pick
         match happening.kind:
+            case Kind.NOTHING:
+                return
             case Kind.CRASH_IN_WRITE:
                 stored.crash_after = pick
                 return
+            case Kind.MEANWHILE:
+                self._meanwhile = 1 + pick % 3
+                return
+            case Kind.CANCEL if pick == 0:
+                stored.finish, stored.ended_at = Finish(status=RunStatus.CANCELED), stored.now
             case Kind.LATER:
                 stored.now += seconds(PAUSES[pick])
             case Kind.PAUSE | Kind.RESUME:
@@ -106,7 +139,7 @@ class Walk:
         """Let something happen that a step makes or waits for."""
         claim = _one(self.stored.under_way(), happening.pick)
         match happening.kind:
-            case Kind.EVENT | Kind.DECIDE | Kind.CHILD_ENDS | Kind.CHILD_FAILS:
+            case Kind.EVENT | Kind.DECIDE | Kind.ANSWER | Kind.ANSWER_WITH_FAILURE:
                 self._send(happening)
                 self.stored.advance()
             case Kind.WORK_ENDS | Kind.WORK_FAILS:
@@ -127,10 +160,25 @@ class Walk:
             stored.send(approval_event(asked[pick % len(asked)]), payload)
             return
         waits = [record.wait for record in stored.records.values() if record.wait is not None]
-        wait = _one([wait for wait in waits if wait.kind is WaitKind.CHILD], pick)
+        wait = _one([wait for wait in waits if wait.kind in {WaitKind.CHILD, WaitKind.JOB}], pick)
         if wait is not None:
-            failure = StepError(code="child", message="it failed") if happening.kind is Kind.CHILD_FAILS else None
+            bad = happening.kind is Kind.ANSWER_WITH_FAILURE
+            failure = StepError(code="child", message="it failed") if bad else None
             stored.send(str(wait.event_type), pick, failure=failure)
+
+    def _ask(self, verb: StepVerb, pick: int) -> None:
+        stored = self.stored
+        asked = Asked(verb=verb, place=pick / len(PAUSES), output=OUTPUTS[pick], meanwhile=self._end_one)
+        stored.crash_after = None
+        people.ask(stored, asked)
+        self._meanwhile = 0
+
+    def _end_one(self) -> None:
+        """Have the driver end an attempt, if it is to do so while a person writes, and it has not crashed."""
+        claim = _one(self.stored.under_way(), self._meanwhile)
+        if self._meanwhile and claim is not None:
+            self._meanwhile -= 1
+            self.stored.end(claim.key, self._answer(claim, self._meanwhile))
 
     def _work_ends(self, happening: Happening) -> None:
         if not self.handed:
@@ -140,7 +188,8 @@ class Walk:
             return
         outcome = self._outcome(claim, happening)
         record = engine.conclude(progress, claim.key, outcome, now=self.stored.now)
-        self.stored.put_late(record)
+        if not self.stored.put_late(record):
+            return
         self.stored.crash()
         self.stored.advance()
 
@@ -162,6 +211,9 @@ class Walk:
             case Kind.CHILD:
                 type_ = child_event(claim.key, claim.generation, claim.attempt)
                 return Waiting(wait=Wait(kind=WaitKind.CHILD, event_type=type_, until=until))
+            case Kind.JOB:
+                type_ = ticket_event(claim.key, claim.generation, claim.failures)
+                return Waiting(wait=Wait(kind=WaitKind.JOB, event_type=type_, until=until if pick % 2 else None))
             case _:
                 return self._answer(claim, pick)
 
@@ -188,26 +240,53 @@ class Walk:
         stored = self.stored
         fresh = stored.started[self._seen :]
         assert not fresh or stored.status is RunStatus.RUNNING, "a step was claimed though the run is not running"
-        oracle = Oracle(self.definition, stored.records, stored.started)
+        claims = [*stored.run_claims.items()]
+        claims += [pair for record in stored.records.values() for pair in record.claims.items()]
+        records = renewed(self.definition, stored.facts.resets, stored.records, dict(claims))
+        oracle = Oracle(self.definition, records, stored.started)
         for claim in fresh:
+            assert claim.key.rsplit(".", 1)[-1] not in self.disabled
+            assert self._may_run(oracle, claim.key), f"{claim.key} was claimed against its condition"
             assert oracle.may_be_claimed(claim.key), f"{claim.key} was claimed too early, or too late"
-            earlier = [one.attempt for one in stored.started[: self._seen] if one.key == claim.key]
-            assert claim.attempt > max(earlier, default=0), f"attempt {claim.attempt} of {claim.key} was made before"
+            earlier = [(one.generation, one.attempt) for one in stored.started[: self._seen] if one.key == claim.key]
+            assert (claim.generation, claim.attempt) > max(earlier, default=(0, 0)), (
+                f"attempt {claim.attempt} of {claim.key} was made before"
+            )
         assert len({claim.key for claim in fresh}) == len(fresh)
         self._seen = len(stored.started)
-        if self.parallel:
-            assert len(stored.progress.claimed) <= self.parallel
+        self._check_bounds()
         assert not any(self._type(key) in CONTAINERS for key in stored.progress.claimed)
+
+    def _may_run(self, oracle: Oracle, key: str) -> bool:
+        """Whether the step's condition holds; one that a person had run may be asked before what it asks for."""
+        asked = self.definition.steps[key.rsplit(".", 1)[-1]].condition
+        if asked is None or oracle.is_forced(key):
+            return True
+        return condition.holds(asked, self.stored.progress.scope(key), oracle.status_of)
+
+    def _check_bounds(self) -> None:
+        running = (*self.stored.progress.claimed, *self.stored.progress.at_work)
+        specs = [self.definition.steps[key.rsplit(".", 1)[-1]] for key in running]
+        assert not self.parallel or len(specs) <= self.parallel
+        keys = [spec.concurrency_key for spec in specs if spec.concurrency_key is not None]
+        assert len(set(keys)) == len(keys)
+        for resource_class, count in Counter(spec.resource_class for spec in specs).items():
+            assert resource_class is None or count <= resource_class.most
 
     def _check_records(self) -> None:
         stored = self.stored
         for before, after in stored.written[self._written :]:
-            assert before is None or not before.status.ended, f"{after.key} had ended"
-            status = before.status if before else StepStatus.PENDING
+            if before is not None and before.status.ended and after.generation == before.generation:
+                assert (after.key, after.revision) in stored.by_people, f"{after.key} had ended"
+                assert before.status is StepStatus.FAILED
+            anew = before is None or after.generation > before.generation
+            status = before.status if before and not (anew or before.status.ended) else StepStatus.PENDING
             # Every record but a wait's end is written by an attempt; a wait that ends badly may be attempted again.
             moves = {*MOVES[status], *MOVES[StepStatus.RUNNING]}
             assert after.status in moves
-            assert before is None or (after.generation, after.attempt) >= (before.generation, before.attempt)
+            if before is not None:
+                assert (after.generation, after.attempt) >= (before.generation, before.attempt)
+                assert after.attempt >= before.attempt
             self._check_event(before, after)
         self._written = len(stored.written)
 
@@ -229,6 +308,10 @@ class Walk:
         held = progress.claimed or progress.waiting or progress.retrying or (idle and progress.ready)
         assert held, "the run is stuck"
         assert not progress.conclusions
+
+    def _check_end(self, finish: Finish) -> None:
+        failures = [record for record in self.stored.records.values() if record.status is StepStatus.FAILED]
+        assert failures or finish.status in {RunStatus.COMPLETED, RunStatus.CANCELED}
 
     def _check_fold(self) -> None:
         stored = self.stored
