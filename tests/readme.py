@@ -49,9 +49,13 @@ def code(cell: str) -> str:
 
 
 def pasted(commands: str, stack: LocalStack, project: Project) -> list[Any]:
-    """Run commands as they are printed, and return the JSON values that they print one after the other."""
+    """Run commands as they are printed, and return the JSON values that they print one after the other.
+
+    What they leave running is ended with them.
+    """
     done = subprocess.run(
-        ["bash", "-eu", "-c", commands],
+        ["bash", "-eu", "-c", f"trap 'kill $(jobs -p) 2>/dev/null || true' EXIT\n{commands}"],
+        cwd=ROOT,
         env={"URL": stack.url, "KEY": project.key, "PATH": "/usr/bin:/bin:/usr/local/bin"},
         capture_output=True,
         text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from examples.expense.worker import KINDS, Worker
 from infra.local import LocalStack
 from tests.api.http import Client, Response
 from tests.conftest import Project
+from tests.readme import blocks, needs_curl, pasted
 
 EXPENSE = Path(__file__).parents[1] / "examples" / "expense"
 ENDED = {"completed", "failed", "timed_out", "canceled"}
@@ -64,6 +66,16 @@ def expenses(stack: LocalStack, project: Project) -> Expenses:
     saved = client.post("/v1/workflows", {"project_id": project.id, **workflow})
     assert saved.status == 201, saved.text
     return Expenses(stack=stack, client=client, workflow_id=saved.json["id"])
+
+
+@needs_curl
+def test_it_can_be_tried_by_hand_as_it_is_printed(stack: LocalStack, project: Project) -> None:
+    [commands] = blocks((EXPENSE.parent / "README.md").read_text().partition("## `expense/`")[2], "sh")
+    here = commands.replace(".venv/bin/python", sys.executable).replace("proj_dev", project.id)
+    [asked], decided, steps = pasted(here, stack, project)
+    assert asked["message"] == "Pay 420 to Ada?"
+    assert decided["approval"]["status"] == "approved"
+    assert [one["status"] for one in steps] == ["completed"] * 3
 
 
 def test_a_small_expense_is_paid_without_asking_anyone(expenses: Expenses) -> None:

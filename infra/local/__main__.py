@@ -38,8 +38,7 @@ ID=$(curl -s $URL/v1/workflows -H "Authorization: Bearer $KEY" -H 'Content-Type:
   sed -E 's/.*"id":"([^"]+)".*/\\1/')
 RUN=$(curl -s $URL/v1/workflows/$ID/trigger -H "Authorization: Bearer $KEY" -H 'Content-Type: application/json' \\
   -d '{{}}' | sed -E 's/^\\{{"id":"([^"]+)".*/\\1/')
-sleep 1
-curl -s $URL/v1/workflow-runs/$RUN/why -H "Authorization: Bearer $KEY"
+until curl -s $URL/v1/workflow-runs/$RUN/why -H "Authorization: Bearer $KEY" | grep approval; do sleep 1; done
 curl -s -X POST $URL/v1/workflow-runs/$RUN/steps/ask/approve -H "Authorization: Bearer $KEY"
 """
 
