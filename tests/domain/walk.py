@@ -13,7 +13,7 @@ from chalicelib.domain.definition import CONTAINERS, Definition, StepType
 from chalicelib.domain.engine import Finish
 from chalicelib.domain.outcome import Completed, Failed, Outcome, Waiting
 from chalicelib.domain.progress import Progress
-from chalicelib.domain.repair import StepVerb
+from chalicelib.domain.repair import REOPENING, StepVerb
 from chalicelib.domain.resets import renewed
 from chalicelib.domain.run import RunStatus
 from chalicelib.domain.starting import Limits
@@ -67,9 +67,10 @@ class Walk:
 
     def happen(self, happening: Happening) -> None:
         """Let something happen, if it can, and check the rules."""
-        if happening.kind in VERBS:
+        over = self.stored.finish is not None
+        if happening.kind in VERBS and (not over or VERBS[happening.kind] in REOPENING):
             self._ask(VERBS[happening.kind], happening.pick)
-        elif self.stored.finish is None:
+        elif not over:
             self._happen(happening)
         elif happening.kind is Kind.WORK_ENDS:
             self._work_ends(happening)
@@ -240,9 +241,20 @@ class Walk:
         stored = self.stored
         fresh = stored.started[self._seen :]
         assert not fresh or stored.status is RunStatus.RUNNING, "a step was claimed though the run is not running"
-        claims = [*stored.run_claims.items()]
-        claims += [pair for record in stored.records.values() for pair in record.claims.items()]
-        records = renewed(self.definition, stored.facts.resets, stored.records, dict(claims))
+        if fresh:
+            self._check_fresh(fresh)
+        self._seen = len(stored.started)
+        self._check_bounds()
+        assert not any(self._type(key) in CONTAINERS for key in stored.progress.claimed)
+
+    def _check_fresh(self, fresh: list[Claim]) -> None:
+        stored = self.stored
+        held = [stored.run_claims, *(record.claims for record in stored.records.values())]
+        claims = sorted(
+            (claim for one in held for claim in one.values()), key=lambda one: (one.generation, one.attempt)
+        )
+        newest = {claim.key: claim for claim in claims}
+        records = renewed(self.definition, stored.facts.resets, stored.records, newest)
         oracle = Oracle(self.definition, records, stored.started)
         for claim in fresh:
             assert claim.key.rsplit(".", 1)[-1] not in self.disabled
@@ -253,9 +265,6 @@ class Walk:
                 f"attempt {claim.attempt} of {claim.key} was made before"
             )
         assert len({claim.key for claim in fresh}) == len(fresh)
-        self._seen = len(stored.started)
-        self._check_bounds()
-        assert not any(self._type(key) in CONTAINERS for key in stored.progress.claimed)
 
     def _may_run(self, oracle: Oracle, key: str) -> bool:
         """Whether the step's condition holds; one that a person had run may be asked before what it asks for."""
