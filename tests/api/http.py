@@ -31,13 +31,15 @@ class Client:
 
     url: str
     key: str | None
+    #: How many seconds an answer may take.
+    patience: float = 30
 
     def send(
         self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> Response:
         """Send a request as it is, path and body unchanged."""
         where = urlsplit(self.url)
-        connection = http.client.HTTPConnection(str(where.hostname), where.port, timeout=30)
+        connection = http.client.HTTPConnection(str(where.hostname), where.port, timeout=self.patience)
         authorization = {} if self.key is None else {"Authorization": f"Bearer {self.key}"}
         try:
             connection.request(method, path, body=body, headers={**authorization, **(headers or {})})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
@@ -52,8 +53,9 @@ class Hundred:
         return answered.json
 
     def bulk(self, verb: str, *run_ids: str) -> Any:
-        """Ask for a verb on many runs."""
-        answered = self.scene.client.post(f"/v1/workflow-runs/bulk-{verb}", {"workflow_run_ids": run_ids})
+        """Ask for a verb on many runs, which takes moto its time."""
+        client = replace(self.scene.client, patience=120)
+        answered = client.post(f"/v1/workflow-runs/bulk-{verb}", {"workflow_run_ids": run_ids})
         assert answered.status == 200, answered.text
         assert fits(answered)
         return answered.json
