@@ -7,70 +7,89 @@ import json
 import logging
 import platform
 import sys
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 from infra.local import LocalStack
 from infra.local.dynamodb import CannotStart, dynamodb_local
-from tests.bench import imports, report, targets
+from tests.bench import imports, report, targets, verbs
 from tests.bench.echo import echo_server
+from tests.bench.lists import LISTS
 from tests.bench.measure import Measured, measure
 from tests.bench.scenarios import SCENARIOS
 
-_IMPORTS = "imports"
+_IMPORTS, _VERBS = "imports", "verbs"
+#: All but the lists, which are measured on a stack of their own: their runs would lie in the others' way.
+_ALL = (*SCENARIOS, *LISTS, _VERBS, _IMPORTS)
 _NAMES = {"local": "DynamoDB Local", "moto": "moto (its units are made up, so none are judged; nor is its speed)"}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Measure what is asked for."""
     options = _parser().parse_args(arguments)
-    chosen = options.only or [*SCENARIOS, _IMPORTS]
+    chosen = options.only or _ALL
     result: dict[str, Any] = {"python": platform.python_version(), "machine": platform.machine(), "dynamodb": {}}
     if _IMPORTS in chosen:
         imported = imports.measure(options.rounds)
         judged = list(targets.of_imports(imported))
         _print(report.import_lines(imported, judged))
         result["imports"] = {**vars(imported), "targets": [vars(each) for each in judged]}
-    names = [name for name in SCENARIOS if name in chosen]
     for kind in ("local", "moto") if options.dynamodb == "both" else (options.dynamodb,):
-        if names:
-            measured = _measured(kind, names, options.rounds)
-            if measured is None:
-                continue
-            judged = list(targets.of_stack(measured, exact=kind == "local"))
-            _print(report.stack_lines(_NAMES[kind], measured, judged))
-            result["dynamodb"][kind] = {
-                "scenarios": {name: one.as_json() for name, one in measured.items()},
-                "targets": [vars(each) for each in judged],
-            }
+        try:
+            told = _told(kind, chosen, options.rounds)
+        except CannotStart as missing:
+            _say(str(missing))
+        except AssertionError as failure:
+            _say(f"{kind}: nothing to report, because {failure}")
+        else:
+            result["dynamodb"][kind] = told
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")
     return 0
 
 
-def _measured(kind: str, names: list[str], rounds: int) -> Mapping[str, Measured] | None:
+def _told(kind: str, chosen: Sequence[str], rounds: int) -> dict[str, Any]:
+    """Measure on stacks of a kind, print what was measured, and return it as the JSON report has it."""
+    told: dict[str, Any] = {}
+    exact = kind == "local"
+    measured: dict[str, Measured] = {}
+    for makers in (SCENARIOS, LISTS if exact else {}):
+        names = [name for name in makers if name in chosen]
+        if names:
+            with _running(kind) as (stack, url):
+                scenarios = {name: makers[name](url) for name in names}
+                measured |= measure(stack, scenarios, rounds=rounds, say=lambda text: _say(f"{kind}: {text}"))
+    if measured:
+        judged = list(targets.of_stack(measured, exact=exact))
+        _print(report.stack_lines(_NAMES[kind], measured, judged))
+        told["scenarios"] = {name: one.as_json() for name, one in measured.items()}
+        told["targets"] = [vars(each) for each in judged]
+    if _VERBS in chosen:
+        with _running(kind) as (stack, _):
+            asked = verbs.measure(stack)
+        judged = list(targets.of_verbs(asked))
+        _print(report.verb_lines(asked, judged))
+        told["verbs"] = {name: counts.as_json() for name, counts in asked.items()}
+        told["verb_targets"] = [vars(each) for each in judged]
+    return told
+
+
+@contextmanager
+def _running(kind: str) -> Iterator[tuple[LocalStack, str]]:
+    """Have a stack of a kind, and give it with the address of the echo server."""
     with ExitStack() as exit_stack:
-        try:
-            endpoint = exit_stack.enter_context(dynamodb_local()) if kind == "local" else None
-        except CannotStart as missing:
-            _say(str(missing))
-            return None
+        endpoint = exit_stack.enter_context(dynamodb_local()) if kind == "local" else None
         url = exit_stack.enter_context(echo_server())
         stack = exit_stack.enter_context(LocalStack(dynamodb_endpoint=endpoint, sweep_seconds=None))
         logging.getLogger("stepwell").setLevel(logging.ERROR)
-        scenarios = {name: SCENARIOS[name](url) for name in names}
-        try:
-            return measure(stack, scenarios, rounds=rounds, say=lambda text: _say(f"{kind}: {text}"))
-        except AssertionError as failure:
-            _say(f"{kind}: nothing to report, because {failure}")
-            return None
+        yield stack, url
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
-    parser.add_argument("--only", action="append", choices=[*SCENARIOS, _IMPORTS], help="measure this; may be repeated")
+    parser.add_argument("--only", action="append", choices=_ALL, help="measure this; may be repeated")
     parser.add_argument("--dynamodb", choices=["moto", "local", "both"], default="both", help="what to measure on")
     parser.add_argument("--rounds", type=int, default=5, help="how often; medians are reported")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write all figures")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import uuid
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -38,6 +40,10 @@ class Client:
         """Send a GET and return the JSON that it was answered with."""
         return self._ask("GET", path, None)
 
+    def delete(self, path: str) -> None:
+        """Send a DELETE, which is answered with nothing."""
+        self._ask("DELETE", path, None)
+
     def _ask(self, method: str, path: str, body: bytes | None) -> Any:
         self._connection.request(method, path, body=body, headers=self._headers)
         answer = self._connection.getresponse()
@@ -45,7 +51,7 @@ class Client:
         if answer.status not in _SUCCESS:
             message = f"{method} {path} was answered {answer.status}: {text[:500]!r}"
             raise AssertionError(message)
-        return json.loads(text)
+        return json.loads(text) if text else None
 
 
 def deploy(client: Client, graph: Any) -> str:
@@ -55,6 +61,14 @@ def deploy(client: Client, graph: Any) -> str:
     client.post(f"{path}/versions", {"ir": graph})
     client.post(f"{path}/deploy", {"connectionId": "conn_default"})
     return path
+
+
+def publish(client: Client, steps: Sequence[Any], **settings: Any) -> str:
+    """Create a workflow of steps, deployed as it is saved, and return the path that it lies under."""
+    project_id = client.get("/v1/whoami")["project_id"]
+    body = {"project_id": project_id, "name": "bench", "slug": f"bench-{uuid.uuid4().hex}", "steps": steps}
+    created = client.post("/v1/workflows", {**body, **settings})
+    return f"/api/workflows/{created['id']}"
 
 
 def trigger(client: Client, path: str) -> str:

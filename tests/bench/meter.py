@@ -1,4 +1,4 @@
-"""Counts what the app asks of AWS: DynamoDB calls with the units they consume, S3 calls, invocations, transitions.
+"""Counts what the app asks of AWS: DynamoDB calls with the units they consume, other calls, invocations, transitions.
 
 It listens on the app's own clients. The units are DynamoDB's own answer to `ReturnConsumedCapacity: INDEXES`; moto
 makes its answer up (one unit a call), so units count on DynamoDB Local only.
@@ -39,11 +39,18 @@ class Counts:
     index_read: float = 0.0
     #: Calls to S3, by operation.
     s3: Counter[str] = field(default_factory=Counter)
+    #: Calls to Step Functions and Lambda, by operation.
+    others: Counter[str] = field(default_factory=Counter)
     #: Lambda invocations, by the function's short name.
     invocations: Counter[str] = field(default_factory=Counter)
     #: Step Functions: executions started, and states they entered.
     executions: int = 0
     transitions: int = 0
+
+    @property
+    def all_calls(self) -> int:
+        """All calls to AWS, whatever they ask for."""
+        return self.calls.total() + self.s3.total() + self.others.total()
 
     @property
     def write_units(self) -> float:
@@ -64,6 +71,7 @@ class Counts:
             "write_units": {"table": self.table_write, "indexes": self.index_write, "total": self.write_units},
             "read_units": {"table": self.table_read, "indexes": self.index_read, "total": self.read_units},
             "s3_calls": dict(sorted(self.s3.items())),
+            "other_calls": dict(sorted(self.others.items())),
             "lambda_invocations": dict(sorted(self.invocations.items())),
             "executions": self.executions,
             "state_transitions": self.transitions,
@@ -77,6 +85,7 @@ def metered(stack: LocalStack) -> Iterator[Counts]:
     logged, parked = len(stack.lambda_log), _executions(stack)
     dynamodb = table.connection().connection.client.meta.events
     s3 = clients.s3().meta.events
+    others = (clients.step_functions().meta.events, clients.own_lambda().meta.events)
     dynamodb.register("provide-client-params.dynamodb", _ask_for_capacity, unique_id=_ID)
     dynamodb.register(
         "after-call.dynamodb",
@@ -87,6 +96,8 @@ def metered(stack: LocalStack) -> Iterator[Counts]:
         "before-call.dynamodb", lambda model, params, **_: _call(counts, model.name, params), unique_id=f"{_ID}-calls"
     )
     s3.register("before-call.s3", lambda model, **_: counts.s3.update([model.name]), unique_id=_ID)
+    for events in others:
+        events.register("before-call", lambda model, **_: counts.others.update([model.name]), unique_id=_ID)
     try:
         yield counts
     finally:
@@ -94,6 +105,8 @@ def metered(stack: LocalStack) -> Iterator[Counts]:
         dynamodb.unregister("after-call.dynamodb", unique_id=f"{_ID}-answers")
         dynamodb.unregister("before-call.dynamodb", unique_id=f"{_ID}-calls")
         s3.unregister("before-call.s3", unique_id=_ID)
+        for events in others:
+            events.unregister("before-call", unique_id=_ID)
     short = {stack.resources.functions[logical]: logical.lower() for logical in stack.resources.functions}
     counts.invocations.update(short.get(each.function, each.function) for each in stack.lambda_log[logged:])
     for arn in _executions(stack) - parked:

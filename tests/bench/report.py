@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from tests.bench.imports import Imports
 from tests.bench.measure import Measured
+from tests.bench.meter import Counts
 from tests.bench.targets import Target
 
 _SHORT = {
@@ -79,6 +80,16 @@ def import_lines(imports: Imports, targets: Iterable[Target]) -> list[str]:
         ["app", f"{1000 * imports.app_seconds:.0f}", f"{imports.resident_mb:.0f}"],
         ["its libraries", f"{1000 * imports.library_seconds:.0f}", f"{imports.library_resident_mb:.0f}"],
     ]
+    return [*_aligned(rows), "", *target_lines(targets)]
+
+
+def verb_lines(asked: Mapping[str, Counts], targets: Iterable[Target]) -> list[str]:
+    """Return the table of verbs on a held run."""
+    rows = [["a verb on a held run", "calls", "by operation"]]
+    for name, counts in asked.items():
+        operations = sorted((counts.calls + counts.s3 + counts.others).items())
+        by_operation = " ".join(f"{_SHORT.get(call, call)} {count}" for call, count in operations)
+        rows.append([name, str(counts.all_calls), by_operation])
     return [*_aligned(rows), "", *target_lines(targets)]
 
 

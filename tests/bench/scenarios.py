@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from infra.local import LocalStack
 from tests.bench import echo, workflows
-from tests.bench.client import Client, deploy, trigger
+from tests.bench.client import Client, deploy, publish, trigger
 
 #: Arms of the fans.
 _ARMS: Final = 100
@@ -104,6 +104,39 @@ class Waiting(OneRun):
         )
 
 
+class Signal:
+    """One run that waits for an event in Step Functions: from the event being sent to the run's end, nothing before."""
+
+    steps = 1
+
+    def prepare(self, stack: LocalStack, until: ExitStack) -> None:
+        self._stack, self._client = stack, until.enter_context(Client(stack.url, stack.key))
+        self._path = publish(self._client, workflows.steps_that_wait("bench-{{ payload.orderId }}"))
+
+    def go(self) -> Timed:
+        self._run_id = trigger(self._client, self._path)
+        assert self._stack.wait_idle(_PATIENCE), "the run does not come to wait"
+        start = _Start(self._stack)
+        self._client.post("/v1/events/bench-ord_001/send", {"payload": {"paid": True}})
+        return start.until_idle()
+
+    def check(self) -> None:
+        _must_be_complete(self._client, self._path, self._run_id)
+
+
+class ReadySteps(OneRun):
+    """One run of many steps that are ready at once, of which so many run beside each other."""
+
+    def __init__(self, count: int, *, parallel: int) -> None:
+        super().__init__(workflows.chain(1))
+        self.steps, self._parallel = count, parallel
+
+    def prepare(self, stack: LocalStack, until: ExitStack) -> None:
+        self._stack, self._client = stack, until.enter_context(Client(stack.url, stack.key))
+        steps = workflows.steps_side_by_side(self.steps)
+        self._path = publish(self._client, steps, max_parallel_steps=self._parallel)
+
+
 class ManyRuns:
     """A hundred runs of three steps, started sixteen at a time through the API."""
 
@@ -158,7 +191,9 @@ SCENARIOS: Final[Mapping[str, Callable[[str], Scenario]]] = MappingProxyType(
         "chain-1000": lambda _url: OneRun(workflows.chain(1000)),
         "fan-transform": lambda _url: OneRun(workflows.fan_of_transforms(_ARMS)),
         "fan-http": Requests,
+        "ready-1000": lambda _url: ReadySteps(1000, parallel=50),
         "wait": lambda _url: Waiting(),
+        "signal": lambda _url: Signal(),
         "runs": lambda _url: ManyRuns(),
     },
 )

@@ -6,8 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from chalicelib.domain.run import RunStatus
+from tests.bench import lists
 from tests.bench.imports import Imports
 from tests.bench.measure import Measured
+from tests.bench.meter import Counts
 
 MOST_WRITES_BESIDE_STEPS: Final = 6
 MOST_WRITE_UNITS: Final = 1.5
@@ -15,6 +18,10 @@ MOST_FLOORS: Final = 2.0
 EVENNESS: Final = 0.2
 LEAST_RATE: Final = 1 / 3
 MOST_TRANSITIONS: Final = 3
+MOST_SIGNAL_FLOORS: Final = 6.0
+LIKE_A_CHAIN: Final = 0.3
+MOST_LIST_GROWTH: Final = 1.2
+MOST_CALLS_OF_A_VERB: Final = 4
 MOST_IMPORT: Final = 1.4
 MOST_RESIDENT_MB: Final = 130.0
 
@@ -45,6 +52,8 @@ def of_stack(measured: Mapping[str, Measured], *, exact: bool) -> Iterator[Targe
         yield from _units(chains)
         yield from _times(measured)
         yield from _evenness(measured)
+        yield from _ready_steps(measured)
+        yield from _lists(measured)
         if "runs" in measured:
             rate = 1 / measured["runs"].ratio
             yield Target(
@@ -54,8 +63,15 @@ def of_stack(measured: Mapping[str, Measured], *, exact: bool) -> Iterator[Targe
                 met=rate >= LEAST_RATE,
             )
     for name, one in measured.items():
-        most = MOST_TRANSITIONS if name == "wait" else 0
-        yield _at_most(f"{name}: state transitions", one.counts.transitions, most, "{:g}")
+        most = MOST_TRANSITIONS if name in {"wait", "signal"} else 0
+        if one.counts.invocations:
+            yield _at_most(f"{name}: state transitions", one.counts.transitions, most, "{:g}")
+
+
+def of_verbs(asked: Mapping[str, Counts]) -> Iterator[Target]:
+    """Yield the targets of verbs on a run that is held in Step Functions."""
+    for name, counts in asked.items():
+        yield _at_most(f"{name}, of a held run: calls to AWS", counts.all_calls, MOST_CALLS_OF_A_VERB, "{:g}")
 
 
 def of_imports(imports: Imports) -> Iterator[Target]:
@@ -82,6 +98,34 @@ def _times(measured: Mapping[str, Measured]) -> Iterator[Target]:
             yield _at_most(f"{name}: time a step, in puts of the floor", one.ratio, MOST_FLOORS)
             yield Target(name="  without API and Lambda", wanted="", figure=f"{one.driving_ratio:.2f}", met=None)
 
+    if "signal" in measured:
+        one = measured["signal"]
+        name = "signal: event sent to run completed, in puts of the floor"
+        yield _at_most(name, one.ratio, MOST_SIGNAL_FLOORS)
+        yield Target(name="  without API and Lambda", wanted="", figure=f"{one.driving_ratio:.2f}", met=None)
+
+
+def _ready_steps(measured: Mapping[str, Measured]) -> Iterator[Target]:
+    if {"ready-1000", "chain-1000"} <= measured.keys():
+        ready, chain = measured["ready-1000"], measured["chain-1000"]
+        yield _even("time a step of 1,000 ready at once, to that of a chain", ready.ratio / chain.ratio, LIKE_A_CHAIN)
+        units = ready.counts.write_units / chain.counts.write_units
+        yield _even("  write units", units, LIKE_A_CHAIN)
+
+
+def _lists(measured: Mapping[str, Measured]) -> Iterator[Target]:
+    for status in (None, RunStatus.COMPLETED):
+        few, many = (measured.get(lists.name(count, status)) for count in (lists.FEW, lists.MANY))
+        if few is None or many is None:
+            continue
+        asked = "50 runs" if status is None else f"50 {status} runs"
+        same = few.counts.read_units == many.counts.read_units
+        units = f"{many.counts.read_units / many.steps:g} to {few.counts.read_units / few.steps:g}"
+        yield Target(
+            name=f"{asked} of {lists.MANY:,}: read units, to those of 100", wanted="as many", figure=units, met=same
+        )
+        yield _at_most(f"{asked} of {lists.MANY:,}: time, to that of 100", many.ratio / few.ratio, MOST_LIST_GROWTH)
+
 
 def _evenness(measured: Mapping[str, Measured]) -> Iterator[Target]:
     if not {"chain-10", "chain-100", "chain-1000"} <= measured.keys():
@@ -97,12 +141,12 @@ def _evenness(measured: Mapping[str, Measured]) -> Iterator[Target]:
     yield Target(name="  in puts of the floor", wanted="", figure=text, met=None)
 
 
-def _even(name: str, figure: float) -> Target:
+def _even(name: str, figure: float, most: float = EVENNESS) -> Target:
     return Target(
         name=name,
-        wanted=f"{1 - EVENNESS:.1f} to {1 + EVENNESS:.1f}",
+        wanted=f"{1 - most:.1f} to {1 + most:.1f}",
         figure=f"{figure:.2f}",
-        met=abs(figure - 1) <= EVENNESS,
+        met=abs(figure - 1) <= most,
     )
 
 

@@ -7,8 +7,9 @@ from contextlib import ExitStack
 
 import pytest
 
+from chalicelib.domain.run import RunStatus
 from infra.local import LocalStack
-from tests.bench import workflows
+from tests.bench import lists, verbs, workflows
 from tests.bench.client import Client, deploy, trigger
 from tests.bench.meter import Counts, metered
 from tests.bench.scenarios import OneRun, Scenario, Waiting
@@ -88,3 +89,27 @@ def test_the_meter_sees_what_a_run_does(stack: LocalStack, client: Client) -> No
     assert counts.calls["UpdateItem"] == 2
     assert counts.write_units > 0
     assert nothing == Counts()
+
+
+def test_what_a_verb_on_a_held_run_asks_of_aws_is_known(stack: LocalStack) -> None:
+    asked = {name: counts.all_calls for name, counts in verbs.measure(stack).items()}
+
+    assert asked == {
+        "pause": 2,
+        "resume": 3,
+        "cancel": 3,
+        **dict.fromkeys(("approve", "reject", "skip", "force-complete"), 4),
+        # The step has waited for approval: that is taken out of the approvers' inbox.
+        "replay-subtree": 5,
+    }
+
+
+def test_a_page_of_runs_costs_as_much_however_many_runs_there_are(
+    stack: LocalStack, dynamodb_endpoint: str | None
+) -> None:
+    if dynamodb_endpoint is None:
+        pytest.skip("moto makes its units up")
+    for status in (None, RunStatus.COMPLETED):
+        few, many = (counted(lists.Listing(count, status), stack) for count in (100, 1000))
+        assert many.read_units == few.read_units
+        assert many.calls == few.calls

@@ -1,4 +1,4 @@
-"""The workflows that are measured, as graphs of the trigger API."""
+"""The workflows that are measured: graphs of the trigger API, and steps of the workflow-runs API."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, TypeAlias
 
-#: A graph as the trigger API takes it.
+#: A graph as the trigger API takes it, or a step as the workflow-runs API does.
 Graph: TypeAlias = dict[str, Any]
 
 
@@ -45,6 +45,20 @@ def wait() -> Graph:
     """Return a workflow that waits for the event `go`, and then does one step."""
     waiting = {"id": "wait", "type": "wait_for_event", "name": "wait", "data": {"eventType": "go"}}
     return _graph([waiting, _transform("after", "{{ wait }}")], [("wait", "after")])
+
+
+def steps_side_by_side(count: int) -> list[Graph]:
+    """Return so many `transform` steps that nothing comes before."""
+    return [_step(f"step-{number}", {"order": "{{ payload.orderId }}", "n": number}) for number in range(count)]
+
+
+def steps_that_wait(event_key: str) -> list[Graph]:
+    """Return a step that waits for an event key, and nothing after it."""
+    return [{"step_ref": "wait", "step_type": "wait_for_event", "event_key": event_key}]
+
+
+def _step(ref: str, payload: Any) -> Graph:
+    return {"step_ref": ref, "step_type": "transform", "payload": payload}
 
 
 def _fan(arms: Sequence[Graph]) -> Graph:
