@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
+from chalicelib.domain.value import Json
 from infra.local import LocalStack
 from infra.local.stack import forget_clients
 from tests.domain.graphs import a_graph, a_node
 from tests.gateways.servers import Answer
 from tests.scenarios.conftest import Web
 from tests.scenarios.scene import Scene, a_chain, quickly
+from tests.scenarios.steps import a_step
+from tests.scenarios.v1_runs import v1_run
 
 ADDRESSES = [
     "127.0.0.1",
@@ -128,3 +131,11 @@ def test_only_http_is_spoken(scene: Scene, url: str) -> None:
 def test_a_refusal_can_be_caught_by_its_code(scene: Scene) -> None:
     nodes = [a_node("call", "http_request", url="http://127.0.0.1/"), a_node("sorry", value="{{ error.code }}")]
     assert scene.result(a_graph(nodes, ["call sorry error"]))["output"] == "address_refused"
+
+
+@pytest.mark.usefixtures("closed")
+def test_a_step_of_a_list_is_guarded_as_a_node_of_a_graph_is(scene: Scene, web: Web) -> None:
+    call: Json = {"method": "GET", "url": "http://{{ payload }}/"}
+    run = v1_run(scene, a_step("call", step_type="http_request", payload=call), payload=f"127.0.0.1:{web.server.port}")
+    assert (run.status, run.get()["error"]) == ("failed", "127.0.0.1 is not a public address")
+    assert web.asked == []

@@ -19,10 +19,13 @@ from tests.domain.graphs import a_graph, a_node
 from tests.gateways.servers import Answer
 from tests.scenarios.conftest import Web
 from tests.scenarios.scene import CONNECTION, Scene, a_chain, a_wait, quickly
+from tests.scenarios.steps import a_step
+from tests.scenarios.v1_runs import v1_run
 
 pytestmark = pytest.mark.store
 
 PAYLOAD = "payload-marker-5f1d"
+REASON = "reason-marker-31c9"
 HEADER = "header-marker-8c2e"
 ANSWER = "answer-marker-77ab"
 
@@ -52,10 +55,10 @@ def lines() -> Iterator[Lines]:
     ours.setLevel(before)
 
 
-def secrets_of(scene: Scene, function_url: str) -> list[str]:
+def secrets_of(scene: Scene, *function_urls: str) -> list[str]:
     """What opens something."""
     key = scene.project.key
-    return [key, key.rpartition("_")[2], function_url.rpartition("/")[2]]
+    return [key, key.rpartition("_")[2], *(url.rpartition("/")[2] for url in function_urls)]
 
 
 def token_of(scene: Scene, run: str) -> str:
@@ -111,6 +114,50 @@ def test_no_line_holds_a_secret_or_what_users_sent(
     assert "request_failed" in written  # something was logged at all, of a request
     assert "step_crashed" in written  # and of a run
     for secret in (*secrets_of(scene, function.url), token, later, PAYLOAD, HEADER, ANSWER):
+        assert secret not in written
+
+
+def test_no_line_holds_what_people_and_workers_say_through_the_workflow_runs_api(
+    scene: Scene, web: Web, lines: Lines, capfd: pytest.CaptureFixture[str]
+) -> None:
+    web.answer = lambda _: Answer(status=400, body=ANSWER.encode())
+    call: Json = {"method": "POST", "url": web.url, "headers": {"X-Secret": HEADER}, "body": "{{ payload }}"}
+    run = v1_run(
+        scene,
+        a_step("ok", step_type="approval", approval_approvers=["*"]),
+        a_step("no", step_type="approval", approval_approvers=["*"], on_failure="continue"),
+        a_step("wait", step_type="wait_for_event", event_key="{{ payload.text }}"),
+        a_step("work", step_type="job", payload="{{ payload }}", on_failure="continue"),
+        a_step("call", "ok", step_type="http_request", payload=call, on_failure="continue"),
+        a_step("stays", step_type="sleep", sleep_duration_secs=600),
+        a_step("tell", "call", event_emit_key="{{ payload.text }}.{{ sum(payload.text) }}"),
+        payload={"text": PAYLOAD},
+        tags={"tag": PAYLOAD},
+    )
+    [job] = scene.client.get("/v1/job-runs").json
+    said: dict[str, Json] = {
+        f"{run.path}/steps/ok/approve": {"comment": REASON},
+        f"{run.path}/steps/no/reject": {"reason": REASON},
+        f"{run.path}/pause": {"reason": REASON},
+        f"{run.path}/resume": {"reason": REASON},
+        f"/v1/job-runs/{job['id']}/fail": {"error": REASON},
+        f"/v1/events/{PAYLOAD}/send": {"payload": PAYLOAD},
+        f"{run.path}/steps/call/replay-subtree": {"reason": REASON},
+        f"{run.path}/steps/call/force-complete": {"result": {"said": PAYLOAD}},
+        f"{run.path}/steps/{PAYLOAD}/skip": {"reason": REASON, "unknown": PAYLOAD},
+        "/v1/workflow-runs/bulk-cancel": {"workflow_run_ids": [run.id, PAYLOAD], "reason": REASON},
+    }
+    for path, body in said.items():
+        answered = scene.client.post(path, body, Idempotency_Key=HEADER)
+        assert answered.status == (400 if "/skip" in path else 200), (path, answered.text)
+        scene.settle()
+    scene.stack.invoke("sweep")
+    scene.settle()
+
+    out, err = capfd.readouterr()
+    written = "\n".join([*lines.kept, out, err])
+    assert "run_id" in written
+    for secret in (*secrets_of(scene), PAYLOAD, HEADER, ANSWER, REASON):
         assert secret not in written
 
 
