@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from chalicelib.domain.refusal import Invalid, NotFound
 from chalicelib.domain.run import Run, RunStatus
 from chalicelib.services import run_lists, workflows
+from chalicelib.services.run_lists import Tag
 from chalicelib.store import keys, paging, runs
 from chalicelib.store.paging import Page
 from tests.services.library import NOW, PROJECT, a_workflow, later
@@ -94,3 +95,28 @@ def test_the_runs_of_a_deleted_workflow_are_listed_and_of_an_unknown_one_not_fou
 def test_a_cursor_that_is_none_of_ours_is_refused(statuses: tuple[RunStatus, ...] | None) -> None:
     with pytest.raises(Invalid):
         run_lists.page(PROJECT, a_workflow().id, statuses=statuses, cursor="bogus", limit=10)
+
+
+def test_a_page_of_what_is_rare_is_short_and_leads_on_after_five_pages_of_the_store() -> None:
+    read: list[str | None] = []
+
+    def a_store_page(cursor: str | None, limit: int) -> Page[Run]:
+        read.append(cursor)
+        return a_page(list(range(100)), limit, cursor)
+
+    page = run_lists.sifted(a_store_page, lambda run: run.id in {"run-099", "run-001"}, cursor=None, limit=10)
+
+    assert ([run.id for run in page.items], len(read)) == (["run-099"], 5)
+    assert page.cursor is not None
+    rest = run_lists.sifted(a_store_page, lambda _run: True, cursor=page.cursor, limit=100)
+    # Nine more were read of each page after the first.
+    assert (rest.items[0].id, rest.items[-1].id, rest.cursor) == ("run-053", "run-000", None)
+
+
+def test_a_tag_is_on_a_run_whatever_it_says_unless_a_value_is_asked_for() -> None:
+    run = replace(a_run(1), tags={"team": "a", "empty": ""})
+    assert Tag(key="team").is_on(run)
+    assert Tag(key="team", value="a").is_on(run)
+    assert Tag(key="empty", value="").is_on(run)
+    assert not Tag(key="team", value="").is_on(run)
+    assert not Tag(key="a").is_on(run)
