@@ -112,7 +112,8 @@ def explain(case: Case) -> tuple[Explanation, ...]:
 
 
 def _of_pending(case: Case, entry: Entry) -> Iterator[Reason]:
-    if case.run.status is RunStatus.PAUSED and entry.key in {*case.progress.ready, *case.progress.retrying}:
+    could_go_on = entry.key in case.progress.ready or entry.key in case.progress.retrying
+    if could_go_on and case.run.status is RunStatus.PAUSED:
         yield Reason(cause=Cause.PAUSED, message="the run is paused", since=case.since(entry))
     elif entry.key in case.progress.ready:
         yield _of_ready(case, entry)
