@@ -38,10 +38,10 @@ class TicketStatus(StrEnum):
     OPEN = "open"
     #: Approved, received, completed.
     DONE = "done"
-    #: Rejected, or the worker reported a failure.
+    #: Rejected, if only in that its step was skipped, or the worker reported a failure.
     FAILED = "failed"
     TIMED_OUT = "timed_out"
-    #: The step was skipped, or ended some other way; the run was canceled.
+    #: The step was skipped that waited for something else, or ended some other way; the run was canceled.
     CANCELED = "canceled"
 
 

@@ -210,10 +210,16 @@ def reload(ticket: Ticket) -> Ticket | None:
 
 
 def verdict(record: StepRecord) -> TicketStatus:
-    """Return what became of a wait, by the record of its step; completed by force, it has come to nothing itself."""
+    """Return what became of a wait, by the record of its step; completed by force, it has come to nothing itself.
+
+    An approval whose step is skipped is thereby rejected.
+    """
     if record.status is StepStatus.COMPLETED:
         return TicketStatus.DONE if record.event_id is not None or _is_approved(record) else TicketStatus.CANCELED
-    if record.error is not None and record.status is not StepStatus.SKIPPED:
+    if record.status is StepStatus.SKIPPED:
+        asked = record.wait is not None and record.wait.kind is WaitKind.APPROVAL
+        return TicketStatus.FAILED if asked else TicketStatus.CANCELED
+    if record.error is not None:
         return _BY_ERROR.get(record.error.code, TicketStatus.CANCELED)
     return TicketStatus.CANCELED
 

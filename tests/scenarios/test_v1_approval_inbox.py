@@ -70,13 +70,20 @@ def test_the_question_of_a_graphs_approval_is_shown(scene: Scene) -> None:
 
 @pytest.mark.parametrize(
     ("timeout", "ends", "status"),
-    [(60, "rejected", "rejected"), (1, "ended", "timed_out"), (60, "terminated", "canceled")],
+    [
+        (60, "rejected", "rejected"),
+        (60, "skipped", "rejected"),
+        (1, "ended", "timed_out"),
+        (60, "terminated", "canceled"),
+    ],
 )
 def test_an_approval_leaves_the_inbox_however_it_ends(scene: Scene, timeout: int, ends: str, status: str) -> None:
     run = begun(scene, an_approval(approval_timeout_secs=timeout))
     match ends:
         case "rejected":
             decide(scene, run, approved=False)
+        case "skipped":
+            assert scene.client.post(f"/v1/workflow-runs/{run.id}/steps/ok/skip", {}).status == 200
         case "ended":
             scene.ended(run.path)
         case "terminated":

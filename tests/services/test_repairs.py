@@ -119,7 +119,7 @@ def test_a_skipped_wait_lets_what_needs_it_go_on(house: House) -> None:
     assert (skipped.step.status, skipped.step.error and skipped.step.error.message) == (StepStatus.SKIPPED, "because")
     house.drain()
     assert house.run(run_id).status is RunStatus.COMPLETED
-    assert ticket_of(house, run_id, "ok").status is TicketStatus.CANCELED
+    assert ticket_of(house, run_id, "ok").status is TicketStatus.FAILED
 
 
 def test_a_step_that_a_worker_is_at_cannot_be_skipped(house: House) -> None:
