@@ -282,7 +282,9 @@ class Progress:
             failure = Failure.of(record)
             if node.spec.on_failure is not OnFailure.CONTINUE and failure.before(node.block.failure):
                 node.block.failure = failure
-            if node.spec.on_failure is OnFailure.FAIL_WORKFLOW:
+            # A failure that was on record when the run was reopened does not end it again before the rest is through.
+            outlived = record.generation < self.run.reopened_in and node.block is self.root
+            if node.spec.on_failure is OnFailure.FAIL_WORKFLOW and not outlived:
                 node.settled = True
                 self._end_failed(node.block)
                 return

@@ -112,6 +112,8 @@ def decided(
         finished_at=now,
         output=output,
         error=error,
+        # The way that a branch takes can be said with its result, as it would have answered itself.
+        branch=str(output["branch"]) if isinstance(output, Mapping) and output.get("branch") is not None else None,
         retry_at=None,
         event_id=None,
         claims=carried_claims(progress, key),
@@ -184,11 +186,12 @@ def _of_one_that_cannot_begin_anew(run: Run, progress: Progress, of: Entry, verb
         return BadRequest(f"step {of.key} stands in {top}: {verb} that one")
     if len(run.resets) >= MOST_RESETS:
         return Conflict(f"steps of this run began anew {MOST_RESETS} times, which is the limit; retry the run instead")
-    if verb is StepVerb.REPLAY and not run.status.ended:
+    if not run.status.ended:
+        # Of a retry too: what runs after the step would come to its end with nothing leading to it.
         inside = subtree(progress, of.key)
         busy = sorted(key for key in (*progress.claimed, *progress.at_work) if ref_of(key) in inside)
         if busy:
-            return Conflict(f"cannot replay from step {of.key}: {busy[0]} is running")
+            return Conflict(f"cannot {verb} from step {of.key}: {busy[0]}, which comes after it, is running")
     return None
 
 

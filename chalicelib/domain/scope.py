@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from chalicelib.domain.blocks import Block
 from chalicelib.domain.definition import ON_ERROR, Definition, StepType
@@ -37,6 +38,11 @@ class RunFacts:
     def generation(self) -> int:
         """The generation of what is recorded from now on."""
         return 1 + len(self.resets)
+
+    @cached_property
+    def reopened_in(self) -> int:
+        """The generation that began when a run that had ended was last reopened; 0 where it never was."""
+        return max((reset.generation for reset in self.resets if reset.reopened), default=0)
 
 
 @dataclass(frozen=True, kw_only=True)

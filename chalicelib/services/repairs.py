@@ -41,6 +41,8 @@ from chalicelib.store.errors import Busy, Full, Superseded
 
 #: How long a driver claims nothing; many times what judging and writing take.
 HOLD: Final = timedelta(seconds=2)
+#: Tickets that are closed in the repair's own transaction; more waits than this are rare, and closed right after.
+MOST_CLOSED: Final = 50
 #: A hold that is nearer to its end than this is not relied on.
 _MARGIN: Final = timedelta(milliseconds=500)
 
@@ -184,7 +186,7 @@ def _write(asked: Asked, verb: StepVerb, record_of: Record, inspection: Inspecti
         after,
         record=inspection.values.stored(record),
         write_id=secrets.token_hex(4),
-        ticket=tickets.closing(before.project_id, record, now=now, by=asked.ask.actor.name),
+        closes=tickets.closing(before.project_id, [record], now=now, by=asked.ask.actor.name),
         history=_history(asked, verb, of, record.status, now),
         answer_token=before.park_token is not None,
     )
@@ -218,10 +220,18 @@ def _begin_anew(asked: Asked, verb: StepVerb, inspection: Inspection, now: datet
         updated_at=now,
         next_check_at=_soon(before, now),
     )
+    begun = repair.subtree(progress, asked.key)
+    given_up = [
+        replace(one, status=StepStatus.CANCELED)
+        for key, one in progress.waiting.items()
+        if verb is StepVerb.REPLAY and ref_of(key) in begun
+    ]
+    closing = tickets.closing(before.project_id, given_up, now=now, by=asked.ask.actor.name)
     try:
         changed = runs.repair(
             before,
             after,
+            closes=closing[:MOST_CLOSED],
             history=_history(asked, verb, of, StepStatus.PENDING, now),
             answer_token=before.park_token is not None,
             most_concurrent=most,
@@ -230,13 +240,8 @@ def _begin_anew(asked: Asked, verb: StepVerb, inspection: Inspection, now: datet
         message = f"the workflow has as many active runs as max_concurrent_runs allows ({most}); try again later"
         raise TooMany(message) from error
     waking.wake(before, now=now, outside=asked.outside)
-    begun = repair.subtree(progress, asked.key)
-    given_up = [
-        replace(one, status=StepStatus.CANCELED)
-        for key, one in progress.waiting.items()
-        if verb is StepVerb.REPLAY and ref_of(key) in begun
-    ]
-    abandoned.take_down(changed, given_up, now=now, outside=asked.outside)
+    if closing[MOST_CLOSED:] or any(one.wait is not None and one.wait.ticket is None for one in given_up):
+        abandoned.take_down(changed, given_up, now=now, outside=asked.outside)
     return Repaired(run=changed, step=inspection.with_run(changed).step(asked.key), reset=len(begun))
 
 

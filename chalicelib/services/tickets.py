@@ -192,14 +192,12 @@ def close(ticket: Ticket, status: TicketStatus, *, now: datetime, by: str | None
     log.warning("a ticket stays open", extra={"action": "ticket_open", "run_id": ticket.run_id, "step": ticket.step})
 
 
-def closing(project_id: str, record: StepRecord, *, now: datetime, by: str) -> Ticket | None:
-    """Return the ticket of a wait that ``record`` ends, closed, to be written together with it; None if it is."""
-    if record.wait is None or record.wait.ticket is None:
-        return None
-    [found] = of_waits(project_id, [record.wait]) or (None,)
-    if found is None or found.status is not TicketStatus.OPEN:
-        return None
-    return _closed(found, verdict(record), now=now, by=by)
+def closing(project_id: str, records: Iterable[StepRecord], *, now: datetime, by: str) -> list[Ticket]:
+    """Return the tickets of waits that ``records`` end, closed, to be written together with what ends them."""
+    ending = {record.wait.ticket: record for record in records if record.wait is not None and record.wait.ticket}
+    found = of_waits(project_id, (record.wait for record in ending.values() if record.wait is not None))
+    open_ = [ticket for ticket in found if ticket.status is TicketStatus.OPEN]
+    return [_closed(ticket, verdict(ending[ticket.id]), now=now, by=by) for ticket in open_]
 
 
 def reload(ticket: Ticket) -> Ticket | None:

@@ -6,6 +6,7 @@ Then the run is woken.
 
 from __future__ import annotations
 
+import time
 import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -54,7 +55,8 @@ class Ask:
     ) -> HistoryRecord:
         """Return what is kept of a command, for whoever asks later who did it."""
         return HistoryRecord(
-            id=uuid.uuid4().hex,
+            # Of two records of one microsecond the one made later in this process comes later.
+            id=f"{time.monotonic_ns():016x}-{uuid.uuid4().hex[:12]}",
             run_id=run_id,
             at=at,
             actor_key_id=self.actor.key_id,

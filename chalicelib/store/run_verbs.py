@@ -80,14 +80,14 @@ def repair(
     history: HistoryRecord,
     record: StepRecord | None = None,
     write_id: str = "",
-    ticket: Ticket | None = None,
+    closes: Sequence[Ticket] = (),
     answer_token: bool,
     most_concurrent: int = 0,
 ) -> Run:
-    """Record a repair: the run, its history, a step's record and that step's ticket, together; return the run after it.
+    """Record a repair: the run, its history, a step's record and the tickets that it closes; return the run after it.
 
     Superseded if status, wake counter, lease counter or token of the run are not as in ``before``, or if the record or
-    the ticket is not of the revision before: of two repairs judged on one state, one is recorded, and a driver's result
+    a ticket is not of the revision before: of two repairs judged on one state, one is recorded, and a driver's result
     that came in between is judged first. A run that counts from now on is Full where ``most_concurrent`` are counted
     already; one that this ends counts no longer.
     """
@@ -103,7 +103,7 @@ def repair(
         transactions.update(RunItem, keys.run(before.id), differences(before, stands), condition, part="run"),
         histories.creation(history),
         *([step_write(before.id, record, write_id)] if record is not None else ()),
-        *([tickets.change_write(ticket)] if ticket is not None else ()),
+        *(tickets.change_write(ticket) for ticket in closes),
         *_counting(before, stands, most_concurrent),
     )
     return stands

@@ -31,8 +31,17 @@ class Through(StrEnum):
 class Oracle:
     """What a run's records allow."""
 
-    def __init__(self, definition: Definition, records: Mapping[str, StepRecord], started: Iterable[Claim]) -> None:
+    def __init__(
+        self,
+        definition: Definition,
+        records: Mapping[str, StepRecord],
+        started: Iterable[Claim],
+        *,
+        reopened_in: int = 0,
+    ) -> None:
         self.definition = definition
+        #: The generation since which the run goes on although something had failed it.
+        self.reopened_in = reopened_in
         self.records = records
         #: Containers that have begun, and nothing has come of it yet.
         self.started = {claim.key for claim in started if _is_ahead(claim, records.get(claim.key))}
@@ -77,11 +86,19 @@ class Oracle:
         if record.status is StepStatus.FAILED:
             if self._is_handled(spec):
                 return edge.label == ON_ERROR
-            return None if spec.on_failure is OnFailure.FAIL_WORKFLOW else spec.on_failure is OnFailure.CONTINUE
+            if spec.on_failure is OnFailure.FAIL_WORKFLOW:
+                return False if self._is_outlived(spec, record) else None
+            return spec.on_failure is OnFailure.CONTINUE
         if edge.label == ON_ERROR:
             return False
         skipped = record.status is StepStatus.SKIPPED
         return skipped or spec.type is not StepType.BRANCH or edge.label == record.branch
+
+    def _is_outlived(self, spec: StepSpec, record: StepRecord) -> bool:
+        """Whether a failure in the root block was on record when the run was reopened: the rest goes on beside it."""
+        return (
+            spec.block == ROOT and spec.on_failure is OnFailure.FAIL_WORKFLOW and record.generation < self.reopened_in
+        )
 
     def _is_handled(self, spec: StepSpec) -> bool:
         return any(edge.label == ON_ERROR for edge in self.definition.outgoing[spec.ref])
@@ -132,9 +149,10 @@ class Oracle:
             record, spec = self.records.get(prefix + ref), self.definition.steps[ref]
             reached = self._is_reached(prefix, ref)
             if reached and record is not None and record.status is StepStatus.FAILED and not self._is_handled(spec):
-                if spec.on_failure is OnFailure.FAIL_WORKFLOW:
+                outlived = self._is_outlived(spec, record)
+                if spec.on_failure is OnFailure.FAIL_WORKFLOW and not outlived:
                     return Through.FAILED
-                waits_for_end = waits_for_end or spec.on_failure is OnFailure.SKIP_DEPENDENTS
+                waits_for_end = waits_for_end or outlived or spec.on_failure is OnFailure.SKIP_DEPENDENTS
             if reached is not False and not (reached and record is not None and record.status.ended):
                 still_open = True
         if still_open:

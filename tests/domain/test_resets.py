@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from chalicelib.domain import engine
 from chalicelib.domain.definition import OnFailure, StepType
+from chalicelib.domain.refusal import Conflict
 from chalicelib.domain.repair import StepVerb
 from chalicelib.domain.run import RunStatus
 from chalicelib.domain.step import StepStatus
-from tests.domain.building import a_definition, a_step, a_world, completed, failed
+from tests.domain.building import a_definition, a_step, a_world, completed, failed, waiting
 from tests.domain.test_repair import DIAMOND, begin_anew, step
 from tests.domain.test_starting import after
 
@@ -51,12 +54,33 @@ def test_what_runs_in_a_container_is_still_under_way_once_a_step_before_it_has_r
     race = [a_step("race", StepType.RACE), a_step("left", block="race/left"), a_step("right", block="race/right")]
     world = a_world(a_definition([a_step("a"), *race], ("a", "race")))
     world.complete("a")
-    claimed = dict(world.progress.claimed)
+    world.end("left", waiting("l"))
+    world.end("right", waiting("r"))
+    opened = world.progress.claims["race"]
     begin_anew(world, "a", StepVerb.RETRY)
     assert world.running == {"a"}
-    assert all(world.progress.is_needed(claim) for claim in claimed.values())
+    assert world.progress.is_needed(opened)
     world.complete("a")
-    assert world.progress.claimed == claimed
+    assert (world.progress.claims["race"], set(world.progress.waiting)) == (opened, {"left", "right"})
+
+
+def test_a_failure_that_the_run_had_ended_by_does_not_end_it_again_before_what_begins_anew_is_through() -> None:
+    world = a_world(after(a_step("a"), a_step("bad"), a_step("next"), next=("bad",)))
+    world.complete("a")
+    world.end("bad", failed(retryable=False))
+    assert world.finish is not None
+    begin_anew(world, "a", StepVerb.REPLAY)
+    assert (world.running, world.finish) == ({"a"}, None)
+    world.complete("a", output="new")
+    assert world.finish is not None
+    assert (world.finish.status, world.records["a"].output) == (RunStatus.FAILED, "new")
+
+
+def test_a_step_cannot_begin_anew_while_what_comes_after_it_runs() -> None:
+    world = a_world(after(a_step("a", on_failure=OnFailure.CONTINUE), a_step("b"), b=("a",)))
+    world.end("a", failed(retryable=False))
+    with pytest.raises(Conflict, match="b, which comes after it, is running"):
+        begin_anew(world, "a", StepVerb.RETRY)
 
 
 def test_a_run_that_is_reopened_in_a_container_with_a_break_on_record_ends_again() -> None:

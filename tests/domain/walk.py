@@ -255,7 +255,7 @@ class Walk:
         )
         newest = {claim.key: claim for claim in claims}
         records = renewed(self.definition, stored.facts.resets, stored.records, newest)
-        oracle = Oracle(self.definition, records, stored.started)
+        oracle = Oracle(self.definition, records, stored.started, reopened_in=stored.facts.reopened_in)
         for claim in fresh:
             assert claim.key.rsplit(".", 1)[-1] not in self.disabled
             assert self._may_run(oracle, claim.key), f"{claim.key} was claimed against its condition"

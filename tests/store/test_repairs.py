@@ -91,7 +91,7 @@ def test_a_repair_is_one_call_with_its_history_its_record_and_its_ticket(calls: 
     record = a_history_record(run, command="skip", step="charge")
     after = replace(run, hold_until=None, updated_at=later(6), next_check_at=CHECK_AT)
     calls.sent.clear()
-    stands = runs.repair(run, after, history=record, record=SKIPPED, write_id="1", ticket=closed, answer_token=True)
+    stands = runs.repair(run, after, history=record, record=SKIPPED, write_id="1", closes=[closed], answer_token=True)
     assert calls.operations == ["TransactWriteItems"]
     assert stands == replace(after, wake_seq=1, park_token=None)
     loaded = runs.load_collection(run.id)
@@ -174,7 +174,7 @@ def test_a_repair_is_not_written_past_a_report_to_its_ticket() -> None:
     tickets.create(ticket)
     tickets.save(replace(ticket, holder="a worker", revision=2))
     with pytest.raises(Superseded) as raised:
-        repaired(run, ticket=replace(ticket, status=TicketStatus.CANCELED, revision=2))
+        repaired(run, closes=[replace(ticket, status=TicketStatus.CANCELED, revision=2)])
     assert raised.value.part == "ticket"
     assert runs.load(run.id) == run
 
@@ -224,5 +224,5 @@ def test_the_end_of_a_run_is_the_end_of_its_hold() -> None:
 def test_a_repair_that_is_refused_says_which_part_was_another() -> None:
     run = a_stored_run()
     with pytest.raises(StoreError) as raised:
-        repaired(run, record=replace(SKIPPED, revision=9), ticket=a_ticket(revision=4))
+        repaired(run, record=replace(SKIPPED, revision=9), closes=[a_ticket(revision=4)])
     assert raised.value.part == "step"
