@@ -86,6 +86,8 @@ BAD_QUERIES: Mapping[str, tuple[str, ...]] = {
     "include": ("include=", "include=everything"),
     "format": ("format=", "format=xml"),
 }
+#: The views that take null as absent.
+NULL_IS_ABSENT = {"publish_workflow", "revise_workflow"}
 #: One value of each of JSON's types.
 _OF_TYPE: Mapping[str, Json] = {"string": "x", "integer": 5, "boolean": True, "array": [], "object": {}, "null": None}
 
@@ -99,10 +101,12 @@ def takes_nothing(endpoint: Endpoint) -> bool:
 def wrong_types(endpoint: Endpoint) -> dict[str, list[Json]]:
     """Return by field values of the types that its model has no room for; none where any JSON will do."""
     assert endpoint.body is not None
-    fields: dict[str, Any] = endpoint.body.model_json_schema()["properties"]
+    schema: dict[str, Any] = endpoint.body.model_json_schema()
     wrong = {}
-    for name, field in fields.items():
+    for name, field in schema["properties"].items():
         kinds = {one.get("type", "object" if "$ref" in one else None) for one in field.get("anyOf", [field])}
+        if endpoint.view.__name__ in NULL_IS_ABSENT and name not in schema.get("required", ()):
+            kinds.add("null")
         wrong[name] = [] if None in kinds else [value for kind, value in _OF_TYPE.items() if kind not in kinds]
     return wrong
 
