@@ -86,7 +86,7 @@ class Settings(Body):
         if not isinstance(sent, dict):
             return sent
         said = {name: value for name, value in sent.items() if value is not None and (name, value) not in _EMPTY}
-        return {**said, "cron": None} if "cron" in sent and not sent["cron"] else said
+        return {**said, "cron": None} if "cron" in sent and sent["cron"] in (None, "") else said
 
     def over(self, before: WorkflowSettings) -> WorkflowSettings:
         """Return settings with what was sent in place of what was."""
