@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+import botocore.session
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
@@ -19,6 +21,10 @@ from infra.local.aws import REGION, aws
 from infra.local.dynamodb import CannotStart, dynamodb_local
 from infra.local.resources import Clients, create_table
 from infra.local.stack import forget_clients
+
+# Each of botocore's sessions reads the same models of AWS's services anew, a tenth of a second a client: here there are
+# thousands of clients, and the models are read once.
+botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 _numbers = itertools.count(1)
 

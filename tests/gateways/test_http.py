@@ -245,7 +245,9 @@ def test_reset_closes_the_kept_connections(echo: Server) -> None:
 
 
 def test_nothing_of_the_request_is_logged(gateway: HttpGateway, echo: Server, caplog: pytest.LogCaptureFixture) -> None:
+    before = threading.active_count()
     with caplog.at_level(0):
         ask(gateway, f"{echo.url}/?t=hunter2", "POST", headers={"Authorization": "hunter2"}, body="hunter2")
     assert "hunter2" not in caplog.text
-    assert threading.active_count() < 50
+    # The server has a thread for each connection.
+    assert threading.active_count() <= before + 1

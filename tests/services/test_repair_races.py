@@ -108,21 +108,21 @@ def test_of_a_cancel_and_an_approval_nothing_starts_after_the_cancel(house: Hous
 def test_of_a_skip_and_a_start_one_happens(house: House, verb: str) -> None:
     """The step either runs and the verb is refused, or it does not run at all."""
     outcomes = set()
-    for round_ in range(ROUNDS * 2):
+    for round_ in range(ROUNDS):
         house.sent.clear()
-        run_id = house.start(calls(40), invoked=False)
+        run_id = house.start(calls(80), invoked=False)
         driver = threading.Thread(target=a_drive(house, run_id))
         driver.start()
-        time.sleep(0.01 * round_)
-        [answer] = at_once(a_verb(house, verb, run_id, "s25"))
+        time.sleep(0.05 * round_)
+        [answer] = at_once(a_verb(house, verb, run_id, "s60"))
         driver.join()
         house.drain()
         assert house.run(run_id).status is RunStatus.COMPLETED
-        record = house.records(run_id)["s25"]
+        record = house.records(run_id)["s60"]
         if isinstance(answer, Refusal):
-            assert (house.sent["s25"], record.status, done(run_id)) == (1, StepStatus.COMPLETED, [])
+            assert (house.sent["s60"], record.status, done(run_id)) == (1, StepStatus.COMPLETED, [])
         else:
-            assert house.sent["s25"] == 0
+            assert house.sent["s60"] == 0
             assert record.status is (StepStatus.SKIPPED if verb == "skip" else StepStatus.COMPLETED)
             assert len(done(run_id)) == 1
         assert set(house.sent.values()) == {1}
