@@ -34,8 +34,6 @@ from tests.scenarios.doors import (
 )
 from tests.scenarios.scene import CONNECTION, Scene
 
-pytestmark = pytest.mark.store
-
 #: No JSON at all, or more than JSON may be here.
 MALFORMED = {
     "nothing": b"",

@@ -28,8 +28,6 @@ from tests.scenarios.doors import (
 )
 from tests.scenarios.scene import Scene
 
-pytestmark = pytest.mark.store
-
 #: The whole of what asks for no key.
 PUBLIC = {
     "GET /healthz",

@@ -32,7 +32,10 @@ def test_a_runs_labels_are_its_tags(scene: Scene) -> None:
 
 def test_a_graph_shows_where_each_step_stands_and_what_could_start(scene: Scene) -> None:
     run = v1_run(scene, a_step("a"), an_approval("gate", "a"), a_step("b", "a", "gate"), a_key_wait("w"))
-    assert run.get("/graph") == {
+    shown = run.get("/graph")
+    # Both ways have taken about as long so far.
+    assert shown.pop("critical_path") in (["a", "gate"], ["w"])
+    assert shown == {
         "workflow_run_id": run.id,
         "nodes": [
             {"step_ref": "a", "step_type": "transform", "status": "completed"},
@@ -43,7 +46,6 @@ def test_a_graph_shows_where_each_step_stands_and_what_could_start(scene: Scene)
         "edges": [{"from": "a", "to": "gate"}, {"from": "a", "to": "b"}, {"from": "gate", "to": "b"}],
         "roots": ["a", "w"],
         "runnable": [],
-        "critical_path": ["a", "gate"],
     }
     run.do("pause")
     run.do("approve", "gate")
