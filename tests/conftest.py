@@ -16,6 +16,7 @@ import botocore.session
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
+from chalicelib.store.table import Item
 from infra.local import LocalStack
 from infra.local.aws import REGION, aws
 from infra.local.dynamodb import CannotStart, dynamodb_local
@@ -102,9 +103,13 @@ def _shared_stack(dynamodb_endpoint: str | None) -> Iterator[_Shared]:
 @pytest.fixture(scope="module")
 def _module_stack(_shared_stack: _Shared) -> Iterator[_Shared]:
     """The stack for one module's tests: the next module finds the process's environment as it was."""
-    _shared_stack.stack().activate()
-    yield _shared_stack
-    _shared_stack.deactivate()
+    with pytest.MonkeyPatch.context() as patient:
+        # On a busy machine an answer can be late. Asked for again, moto makes a transaction twice: it ignores the token
+        # that tells DynamoDB that it is the same one.
+        patient.setattr(Item.Meta, "read_timeout_seconds", 30)
+        _shared_stack.stack().activate()
+        yield _shared_stack
+        _shared_stack.deactivate()
 
 
 @pytest.fixture
