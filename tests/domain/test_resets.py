@@ -71,6 +71,7 @@ def test_a_failure_that_the_run_had_ended_by_does_not_end_it_again_before_what_b
     assert world.finish is not None
     begin_anew(world, "a", StepVerb.REPLAY)
     assert world.running == {"a"}
+    assert world.advance().finish is None
     world.complete("a", output="new")
     assert world.finish is not None
     assert (world.finish.status, world.records["a"].output) == (RunStatus.FAILED, "new")

@@ -54,6 +54,11 @@ def test_a_graph_shows_where_each_step_stands_and_what_could_start(scene: Scene)
     assert run.get("/graph")["runnable"] == []
 
 
+def test_the_critical_path_is_the_way_that_has_taken_longest(scene: Scene) -> None:
+    run = v1_run(scene, a_step("a"), an_approval("gate", "a"), a_step("b", "a", "gate"), a_step("c"))
+    assert run.get("/graph")["critical_path"] == ["a", "gate"]
+
+
 def test_a_graph_of_the_trigger_api_shows_labels_and_each_iteration(scene: Scene) -> None:
     loop = a_node("each", "loop", loopType="times", count=2)
     nodes = [loop, a_node("one", value=1), a_node("two", value=2), a_node("after", value=1)]
