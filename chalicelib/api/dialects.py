@@ -9,7 +9,13 @@ from typing import Final
 
 from chalicelib.api.bodies import PLAIN, Wording
 from chalicelib.domain import refusal
-from chalicelib.domain.access import TRIGGER_API_BUNDLES, WORKFLOW_RUNS_API_BUNDLES, Scope, word_for
+from chalicelib.domain.access import (
+    TRIGGER_API_BUNDLES,
+    WORKFLOW_RUNS_API_BUNDLES,
+    WORKFLOWS_API_BUNDLES,
+    Scope,
+    word_for,
+)
 from chalicelib.domain.refusal import Detail, Refusal
 from chalicelib.domain.value import Json
 
@@ -169,6 +175,39 @@ def _field_and_fault(fault: Detail) -> str:
     return f"{fault.path or 'the request body'} {fault.message}"
 
 
+#: How a fault is said of the field that it precedes, as in ``project_id is required``.
+_OF_THE_FIELD: Final = Wording(
+    summary=_field_and_fault,
+    faults=MappingProxyType(
+        {
+            "missing": "is required",
+            "extra_forbidden": "is not a known field",
+            "enum": "is invalid",
+            "literal_error": "is invalid",
+            "value_error": "{error}",
+            "model_type": "must be an object",
+            "model_attributes_type": "must be an object",
+            "dict_type": "must be an object",
+            "list_type": "must be a list",
+            "string_type": "must be text",
+            "int_type": "must be a whole number",
+            "int_from_float": "must be a whole number",
+            "float_type": "must be a number",
+            "bool_type": "must be true or false",
+            "string_pattern_mismatch": "must match {pattern}",
+            "string_too_short": "must have at least {min_length} characters",
+            "string_too_long": "must have at most {max_length} characters",
+            "too_short": "must have at least {min_length} items",
+            "too_long": "must have at most {max_length} items",
+            "greater_than": "must be greater than {gt}",
+            "greater_than_equal": "must be at least {ge}",
+            "less_than": "must be less than {lt}",
+            "less_than_equal": "must be at most {le}",
+        },
+    ),
+    twice="is given more than once",
+)
+
 #: Dialect B: `/v1`. Its faults are said of the field, as in ``project_id is required``.
 WORKFLOW_RUNS_API = Dialect(
     name="workflow_runs",
@@ -189,38 +228,64 @@ WORKFLOW_RUNS_API = Dialect(
     error=_workflow_runs_api_error,
     bundles=WORKFLOW_RUNS_API_BUNDLES,
     message=_workflow_runs_api_message,
-    wording=Wording(
-        summary=_field_and_fault,
-        faults=MappingProxyType(
-            {
-                "missing": "is required",
-                "extra_forbidden": "is not a known field",
-                "enum": "is invalid",
-                "literal_error": "is invalid",
-                "value_error": "{error}",
-                "model_type": "must be an object",
-                "model_attributes_type": "must be an object",
-                "dict_type": "must be an object",
-                "list_type": "must be a list",
-                "string_type": "must be text",
-                "int_type": "must be a whole number",
-                "int_from_float": "must be a whole number",
-                "float_type": "must be a number",
-                "bool_type": "must be true or false",
-                "string_pattern_mismatch": "must match {pattern}",
-                "string_too_short": "must have at least {min_length} characters",
-                "string_too_long": "must have at most {max_length} characters",
-                "too_short": "must have at least {min_length} items",
-                "too_long": "must have at most {max_length} items",
-                "greater_than": "must be greater than {gt}",
-                "greater_than_equal": "must be at least {ge}",
-                "less_than": "must be less than {lt}",
-                "less_than_equal": "must be at most {le}",
-            },
-        ),
-        twice="is given more than once",
-    ),
+    wording=_OF_THE_FIELD,
     omits_none=True,
+    empty_body=b"{}",
+    repeatable=frozenset({"POST"}),
+)
+
+#: The workflows API's code for each refusal; one that is not listed has that of the class it derives from.
+_WORKFLOWS_API_CODES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "refused": "VALIDATION",
+        "unauthenticated": "AUTH_INVALID",
+        "key_missing": "AUTH_MISSING",
+        "scope_missing": "SCOPE_DENIED",
+        "not_found": "NOT_FOUND",
+        "bad_request": "VALIDATION",
+        "malformed_body": "VALIDATION",
+        "invalid": "VALIDATION",
+        "invalid_definition": "VALIDATION",
+        "too_large": "TOO_LARGE",
+        "body_too_large": "TOO_LARGE",
+        "conflict": "CONFLICT",
+        "illegal_move": "CONFLICT",
+        "idempotency_mismatch": "idempotency_mismatch",
+        "too_many": "RATE_LIMITED",
+        "try_later": "UNAVAILABLE",
+        "internal": "INTERNAL",
+    },
+)
+
+
+def _workflows_api_error(problem: Problem) -> Json:
+    error: dict[str, Json] = {"code": _WORKFLOWS_API_CODES[problem.code], "message": problem.message}
+    if problem.field:
+        error["field"] = problem.field
+    if problem.details:
+        error["details"] = [_detail(detail) for detail in problem.details]
+    return {"error": error, "requestId": problem.request_id}
+
+
+#: Dialect C: `/api/v1`.
+WORKFLOWS_API = Dialect(
+    name="workflows",
+    statuses=MappingProxyType(
+        {
+            Refusal: 400,
+            refusal.Unauthenticated: 401,
+            refusal.ScopeMissing: 403,
+            refusal.NotFound: 404,
+            refusal.TooLarge: 413,
+            refusal.Conflict: 409,
+            refusal.IdempotencyMismatch: 409,
+            refusal.TooMany: 429,
+            refusal.TryLater: 503,
+        },
+    ),
+    error=_workflows_api_error,
+    bundles=WORKFLOWS_API_BUNDLES,
+    wording=_OF_THE_FIELD,
     empty_body=b"{}",
     repeatable=frozenset({"POST"}),
 )

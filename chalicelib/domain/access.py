@@ -23,6 +23,7 @@ class Scope(StrEnum):
     RUNS_REPAIR = "runs:repair"
     RUNS_APPROVE = "runs:approve"
     FILES_WRITE = "files:write"
+    PERSONAS_READ = "personas:read"
     PERSONAS_WRITE = "personas:write"
     KEYS_ADMIN = "keys:admin"
 
@@ -48,7 +49,15 @@ WORKFLOW_RUNS_API_BUNDLES: Mapping[str, frozenset[Scope]] = MappingProxyType(
     },
 )
 
-_WORDS: Mapping[str, frozenset[Scope]] = MappingProxyType({**TRIGGER_API_BUNDLES, **WORKFLOW_RUNS_API_BUNDLES})
+#: The words of the workflows API. What it calls ``workflows:read`` and ``workflows:write`` is less than what the
+#: workflow-runs API calls so, whose words they stay; ``runs:read``, ``files:write`` and the like are fine scopes.
+WORKFLOWS_API_BUNDLES: Mapping[str, frozenset[Scope]] = MappingProxyType(
+    {"runs:write": frozenset({Scope.RUNS_TRIGGER, Scope.RUNS_CONTROL})},
+)
+
+_WORDS: Mapping[str, frozenset[Scope]] = MappingProxyType(
+    {**TRIGGER_API_BUNDLES, **WORKFLOW_RUNS_API_BUNDLES, **WORKFLOWS_API_BUNDLES},
+)
 
 
 def word_for(scope: Scope, bundles: Mapping[str, frozenset[Scope]]) -> str:

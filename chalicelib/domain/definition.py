@@ -48,6 +48,7 @@ class StepType(StrEnum):
     SUB_WORKFLOW = "sub_workflow"
     SUB_SCRIPT = "sub_script"
     JOB = "job"
+    AGENT = "agent"
 
 
 #: Steps that are not executed: the engine opens their blocks and concludes them.

@@ -26,7 +26,7 @@ from chalicelib.domain.recording import carried, failed, recorded, revision, tra
 from chalicelib.domain.run import RunStatus
 from chalicelib.domain.scope import RunFacts
 from chalicelib.domain.starting import Driver, Limits, Started
-from chalicelib.domain.step import Claim, Event, StepError, StepRecord, StepStatus, WaitKind
+from chalicelib.domain.step import AT_WORK, Claim, Event, StepError, StepRecord, StepStatus
 from chalicelib.domain.value import Json, Resolve, resolved
 
 #: A step whose attempts are lost this often in a row fails: it ends the Lambda that runs it.
@@ -134,8 +134,8 @@ def conclude(progress: Progress, key: str, outcome: Outcome, *, now: datetime) -
         case Completed():
             return recorded(progress, claim, StepStatus.COMPLETED, now, output=outcome.output, branch=outcome.branch)
         case Waiting():
-            # Work that is handed to a worker outside counts as running.
-            status = StepStatus.RUNNING if outcome.wait.kind is WaitKind.JOB else StepStatus.WAITING
+            # Work that is handed to a worker or an agent outside counts as running.
+            status = StepStatus.RUNNING if outcome.wait.kind in AT_WORK else StepStatus.WAITING
             waiting = recorded(progress, claim, status, now, wait=outcome.wait)
             return _ended_wait(progress, waiting, now) or waiting
         case Failed():

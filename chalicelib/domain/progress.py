@@ -360,7 +360,7 @@ class Progress:
         if key in self.retrying:
             return self.retrying[key].retry_at
         wait = self.waiting[key].wait if key in self.waiting else None
-        return wait.until if wait else None
+        return wait.look_at if wait else None
 
     def _keep_claim(self, claim: Claim) -> None:
         known = self.claims.get(claim.key)

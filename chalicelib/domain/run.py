@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 from chalicelib.domain.refusal import IllegalMove
 from chalicelib.domain.step import Claim, Reset, StepError, WaitKind
+from chalicelib.domain.usage import NO_UNITS, ModelUsage, Units
 from chalicelib.domain.value import Value
 
 
@@ -133,6 +134,15 @@ class Run:
     parent_step: str | None = None
     #: How many parents above it.
     depth: int = 0
+    #: Its place among its workflow's runs, from 1; none until it is first driven, or started by the workflows API.
+    number: int | None = None
+    #: What it has used of AWS so far, as far as it was counted.
+    units: Units = NO_UNITS
+    #: What its agents have reported to have used, by tool and model.
+    usage: tuple[ModelUsage, ...] = ()
+    #: What its agents last reported to have worked on.
+    branch_name: str | None = None
+    pr_url: str | None = None
     retry_of_run_id: str | None = None
     #: Steps, by ref, that whoever started it had skipped.
     disabled: tuple[str, ...] = ()

@@ -99,8 +99,14 @@ class WaitKind(StrEnum):
     CHILD = "child"
     #: A worker outside has the work; the step counts as running meanwhile.
     JOB = "job"
+    #: An agent in a sandbox has the work; the step counts as running meanwhile.
+    AGENT = "agent"
     RETRY = "retry"
     PAUSE = "pause"
+
+
+#: Waits whose step counts as running: somebody outside works on it.
+AT_WORK = frozenset({WaitKind.JOB, WaitKind.AGENT})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +118,9 @@ class Wait:
     event_type: str | None = None
     #: When it ends by itself: a sleep completes, everything else fails. None: only an event ends it.
     until: datetime | None = None
-    #: What people are asked, or a child run's id, for display.
+    #: An agent that has not been heard of by then is looked for; None: nobody is listened for.
+    beat_by: datetime | None = None
+    #: What people are asked, a child run's id, or where an agent's sandbox is found.
     note: str | None = None
     #: Keys by id or name that may approve; empty means anyone who may send it.
     approvers: tuple[str, ...] = ()
@@ -120,6 +128,11 @@ class Wait:
     forbid_self_approval: bool = False
     #: What people and workers outside find the wait by; see ``ticket``.
     ticket: str | None = None
+
+    @property
+    def look_at(self) -> datetime | None:
+        """When something may have become of it without an event."""
+        return min((at for at in (self.until, self.beat_by) if at is not None), default=None)
 
 
 @dataclass(frozen=True, kw_only=True)

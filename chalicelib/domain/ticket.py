@@ -30,6 +30,7 @@ class TicketKind(StrEnum):
     APPROVAL = "approval"
     EVENT = "event"
     JOB = "job"
+    AGENT = "agent"
 
 
 class TicketStatus(StrEnum):
@@ -58,18 +59,18 @@ class Ticket:
     step: str
     generation: int
     failures: int
-    #: The event key, or the job's ``job_id``; none for an approval.
+    #: The event key, the job's ``job_id``, or the agent's role; none for an approval.
     name: str | None = None
     #: What the worker is to work on.
     payload: Value = None
-    #: What people are asked.
+    #: What people are asked; the end of what an agent has printed.
     note: str | None = None
     approvers: tuple[str, ...] = ()
     status: TicketStatus = TicketStatus.OPEN
     created_at: datetime
     #: When the step stops waiting; none: only the outside ends it.
     expires_at: datetime | None = None
-    #: Jobs: from then on a worker may claim it; a claim or a heartbeat moves it on.
+    #: Jobs: from then on a worker may claim it; a claim or a heartbeat moves it on. Agents: heard of by then, or lost.
     visible_at: datetime | None = None
     #: Jobs: the name and id of the key that claimed it.
     holder: str | None = None

@@ -18,7 +18,11 @@ _TIMED_OUT: Mapping[WaitKind, str] = {
     WaitKind.APPROVAL: "approval timed out",
     WaitKind.CHILD: "sub-workflow timed out",
     WaitKind.JOB: "job timed out",
+    WaitKind.AGENT: "agent timed out",
 }
+
+#: The code of the error of an agent that was not heard of in time.
+AGENT_LOST: Final = "agent_lost"
 
 #: The codes of what people have decided.
 REJECTED: Final = "rejected"
@@ -65,6 +69,9 @@ def over(progress: Progress, waiting: StepRecord, *, now: datetime) -> StepRecor
         ended = _by_event(progress, waiting, wait, event, now)
         if ended is not None:
             return ended
+    if wait.beat_by is not None and wait.beat_by <= now and wait.beat_by != wait.until:
+        lost = StepError(code=AGENT_LOST, message="the agent was not heard of in time", step=waiting.key)
+        return _ended(waiting, StepStatus.FAILED, now, error=lost)
     if wait.until is None or now < wait.until:
         return None
     if wait.kind is WaitKind.SLEEP:

@@ -68,6 +68,17 @@ class WorkflowSettings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Outline:
+    """What a list of workflows shows of the newest version, so that it need not read it."""
+
+    step_count: int = 0
+    #: The command-line agents of its steps, each once, in order.
+    tools: tuple[str, ...] = ()
+    #: The personas of its steps, by id, each once, in order.
+    personas: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Workflow:
     """A named line of versions."""
 
@@ -86,6 +97,8 @@ class Workflow:
     slug: str | None = None
     #: Those of its newest version.
     settings: WorkflowSettings = field(default_factory=WorkflowSettings)
+    #: Of its newest version.
+    outline: Outline = field(default_factory=Outline)
     #: When its schedule is due next; none without a schedule, while it is disabled, and in the trash.
     due_at: datetime | None = None
     #: What a function's answer is rendered from, as text with templates.
@@ -109,6 +122,11 @@ class WorkflowVersion:
     updated_at: datetime
     #: The version whose content it repeats, if it came from a revert.
     restored_from: str | None = None
+    #: What the workflow was called and described as then.
+    name: str | None = None
+    description: str | None = None
+    #: What changed with it, in words.
+    summary: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

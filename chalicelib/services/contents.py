@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -22,6 +22,8 @@ class Content:
     ir: Json = None
     #: The list of steps as its author sent it; None where there is a graph.
     steps: Sequence[Json] | None = None
+    #: What the workflows API saved: agent steps, their defaults, and the builder's drawing; see ``domain.pipeline``.
+    pipeline: Mapping[str, Json] | None = None
     kind: WorkflowKind
     #: What a function's answer is rendered from.
     trigger_code: str | None = None
@@ -30,14 +32,18 @@ class Content:
 
     @property
     def shown_ir(self) -> Json:
-        """The content where a graph is asked for: steps have none, and are shown as what they are."""
+        """The content where a graph is asked for: steps and pipelines have none, and are shown as what they are."""
+        if self.pipeline is not None:
+            return self.pipeline
         return self.ir if self.steps is None else {"steps": self.steps}
 
 
 def source_of(content: Content, values: Values) -> Value:
     """Return what is recorded of a content; a large one is put outside the record."""
     written: dict[str, Json] = {"kind": content.kind.value}
-    if content.steps is not None:
+    if content.pipeline is not None:
+        written["pipeline"] = content.pipeline
+    elif content.steps is not None:
         written["steps"] = content.steps
     else:
         written |= {"ir": content.ir, "triggerCode": content.trigger_code}
@@ -54,6 +60,7 @@ def content_of(version: WorkflowVersion, values: Values) -> Content:
     return Content(
         ir=source.get("ir"),
         steps=source.get("steps"),
+        pipeline=cast("Mapping[str, Json] | None", source.get("pipeline")),
         kind=WorkflowKind(source["kind"]),
         trigger_code=cast("str | None", source.get("triggerCode")),
         settings=settings_of(cast("str | None", source.get("settings"))),
@@ -65,6 +72,10 @@ def compiled(content: Content) -> Definition:
 
     The compiler is loaded with the first content: most requests compile none, and a cold start is the shorter for it.
     """
+    if content.pipeline is not None:
+        from chalicelib.domain.pipeline import compile_pipeline  # noqa: PLC0415 - as just said
+
+        return compile_pipeline(content.pipeline)
     if content.steps is not None:
         from chalicelib.domain.step_list import compile_steps  # noqa: PLC0415 - as just said
 

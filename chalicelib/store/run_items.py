@@ -8,7 +8,7 @@ from typing import Final, Self
 from chalicelib.domain.run import Lease, Run, RunStatus
 from chalicelib.domain.step import WaitKind
 from chalicelib.domain.value import Value, dumps
-from chalicelib.store import keys, times, values
+from chalicelib.store import keys, times, usages, values
 from chalicelib.store.keys import Key
 from chalicelib.store.table import Flag, Item, MaybeText, MaybeTime, MaybeWhole, Text, Time, Whole, get_many
 
@@ -63,6 +63,11 @@ class RunItem(Item):
     parent_run_id = MaybeText()
     parent_step = MaybeText()
     depth = MaybeWhole()
+    number = MaybeWhole()
+    units = MaybeText()
+    usage = MaybeText()
+    branch_name = MaybeText()
+    pr_url = MaybeText()
     retry_of_run_id = MaybeText()
     disabled = MaybeText()
     resets = MaybeText()
@@ -118,6 +123,11 @@ class RunItem(Item):
             parent_run_id=run.parent_run_id,
             parent_step=run.parent_step,
             depth=run.depth or None,
+            number=run.number,
+            units=usages.units_text(run.units),
+            usage=usages.usage_text(run.usage),
+            branch_name=run.branch_name,
+            pr_url=run.pr_url,
             retry_of_run_id=run.retry_of_run_id,
             disabled=values.texts_text(run.disabled),
             resets=values.resets_text(run.resets),
@@ -177,6 +187,11 @@ class RunItem(Item):
             parent_run_id=self.parent_run_id,
             parent_step=self.parent_step,
             depth=self.depth or 0,
+            number=self.number,
+            units=usages.units_of(self.units),
+            usage=usages.usage_of(self.usage),
+            branch_name=self.branch_name,
+            pr_url=self.pr_url,
             retry_of_run_id=self.retry_of_run_id,
             disabled=values.texts_of(self.disabled),
             resets=values.resets_of(self.resets),

@@ -141,6 +141,7 @@ def wait_text(wait: Wait | None) -> str | None:
         "kind": wait.kind.value,
         "event_type": wait.event_type,
         "until": _moment(wait.until),
+        "beat_by": _moment(wait.beat_by),
         "note": wait.note,
         "approvers": list(wait.approvers) or None,
         "forbid_self_approval": wait.forbid_self_approval or None,
@@ -154,11 +155,11 @@ def wait_of(text: str | None) -> Wait | None:
     if text is None:
         return None
     fields = json.loads(text)
-    until = fields.get("until")
     return Wait(
         kind=WaitKind(fields["kind"]),
         event_type=fields.get("event_type"),
-        until=time_of(until) if until is not None else None,
+        until=_moment_of(fields.get("until")),
+        beat_by=_moment_of(fields.get("beat_by")),
         note=fields.get("note"),
         approvers=tuple(fields.get("approvers", ())),
         forbid_self_approval=fields.get("forbid_self_approval", False),
@@ -168,6 +169,10 @@ def wait_of(text: str | None) -> Wait | None:
 
 def _moment(at: datetime | None) -> str | None:
     return text_of(at) if at is not None else None
+
+
+def _moment_of(text: str | None) -> datetime | None:
+    return time_of(text) if text is not None else None
 
 
 def _claim_list(claim: Claim) -> list[Any]:

@@ -22,6 +22,9 @@ class VersionItem(Item):
     created_at = Time()
     updated_at = Time()
     restored_from = MaybeText()
+    name = MaybeText()
+    description = MaybeText()
+    summary = MaybeText()
 
     @classmethod
     def of(cls, version: WorkflowVersion) -> Self:
@@ -36,6 +39,9 @@ class VersionItem(Item):
             created_at=version.created_at,
             updated_at=version.updated_at,
             restored_from=version.restored_from,
+            name=version.name,
+            description=version.description,
+            summary=version.summary,
         )
 
     def version(self) -> WorkflowVersion:
@@ -50,6 +56,9 @@ class VersionItem(Item):
             created_at=self.created_at,
             updated_at=self.updated_at,
             restored_from=self.restored_from,
+            name=self.name,
+            description=self.description,
+            summary=self.summary,
         )
 
 

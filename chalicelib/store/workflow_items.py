@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Self
 
-from chalicelib.domain.workflow import Workflow, WorkflowKind
+from chalicelib.domain.value import dumps
+from chalicelib.domain.workflow import Outline, Workflow, WorkflowKind
 from chalicelib.store import keys, times, values
 from chalicelib.store.table import Item, MaybeText, MaybeTime, MaybeWhole, Text, Time, Whole
 
@@ -24,6 +26,7 @@ class WorkflowItem(Item):
     deleted_at = MaybeTime()
     slug = MaybeText()
     settings = MaybeText()
+    outline = MaybeText()
     #: In milliseconds, when its schedule is due; with the shard it is there exactly while it has one that will be.
     next_check_at = MaybeWhole()
     sweep_shard = MaybeText()
@@ -50,6 +53,7 @@ class WorkflowItem(Item):
             deleted_at=workflow.deleted_at,
             slug=workflow.slug,
             settings=values.settings_text(workflow.settings),
+            outline=_outline_text(workflow.outline),
             next_check_at=due_milliseconds(workflow),
             sweep_shard=keys.SCHEDULE_SHARD if due_milliseconds(workflow) is not None else None,
             trigger_code=workflow.trigger_code,
@@ -70,6 +74,7 @@ class WorkflowItem(Item):
             deleted_at=self.deleted_at,
             slug=self.slug,
             settings=values.settings_of(self.settings),
+            outline=_outline_of(self.outline),
             due_at=times.from_milliseconds(self.next_check_at) if self.next_check_at is not None else None,
             trigger_code=self.trigger_code,
             revision=self.revision,
@@ -87,3 +92,16 @@ def due_milliseconds(workflow: Workflow) -> int | None:
     if workflow.due_at is None or workflow.deleted_at is not None:
         return None
     return times.milliseconds_of(workflow.due_at)
+
+
+def _outline_text(outline: Outline) -> str | None:
+    if outline == Outline():
+        return None
+    return dumps([outline.step_count, list(outline.tools), list(outline.personas)])
+
+
+def _outline_of(text: str | None) -> Outline:
+    if text is None:
+        return Outline()
+    step_count, tools, personas = json.loads(text)
+    return Outline(step_count=step_count, tools=tuple(tools), personas=tuple(personas))
