@@ -1,4 +1,4 @@
-"""README.md, as the tests that hold it to the code read it, and the shell that its commands are pasted into."""
+"""README.md and docs/, as the tests that hold them to the code read them, and the shell that runs their commands."""
 
 from __future__ import annotations
 
@@ -18,14 +18,18 @@ from tests.conftest import Project
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+#: What README.md leads to; not the pages that other people have published.
+GUIDES = {path.stem: path.read_text() for path in sorted((ROOT / "docs").glob("*.md"))}
+#: All that is written for users.
+DOCUMENTATION = "\n".join((README, *GUIDES.values()))
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 
 
 def rows(heading: str) -> Iterator[list[str]]:
     """Yield the cells of each row of the tables under this heading row; a bar in a cell is written with a backslash."""
-    _, *tables = README.split(f"\n{heading}\n")
-    assert tables, f"README.md has no table {heading}"
+    _, *tables = DOCUMENTATION.split(f"\n{heading}\n")
+    assert tables, f"there is no table {heading}"
     for table in tables:
         for line in itertools.takewhile(lambda line: line.startswith("|"), table.splitlines()[1:]):
             yield [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]

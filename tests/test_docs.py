@@ -6,13 +6,14 @@ import json
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
 from chalicelib.api import bodies, catalog
-from chalicelib.api.dialects import TRIGGER_API, WORKFLOW_RUNS_API, Dialect
+from chalicelib.api.dialects import TRIGGER_API, WORKFLOW_RUNS_API, WORKFLOWS_API, Dialect
 from chalicelib.api.endpoints import Endpoint
 from chalicelib.api.trigger_api import runs as trigger_runs
 from chalicelib.api.workflow_runs_api import bulk, job_runs, triggers
@@ -44,7 +45,7 @@ from chalicelib.settings import Settings
 from infra.local import LocalStack
 from infra.local.__main__ import READY
 from tests.conftest import Project
-from tests.readme import README, ROOT, blocks, code, needs_curl, pasted, rows, section
+from tests.readme import GUIDES, README, ROOT, blocks, code, needs_curl, pasted, rows, section
 
 MIB = 1024 * 1024
 SETTINGS = (ROOT / "chalicelib" / "settings.py").read_text()
@@ -104,6 +105,9 @@ LIMITS: Mapping[str, tuple[float, ...]] = {
 }
 
 
+REFUSALS = "| code | status | in `/v1` | in `/api/v1` | when |"
+
+
 def refusals(kind: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:
     """Yield the kinds of refusals that have a code of their own."""
     for inner in kind.__subclasses__():
@@ -153,21 +157,21 @@ def test_the_settings_are_those_that_the_app_reads_with_their_defaults() -> None
 
 def test_the_refusals_are_all_there_with_their_statuses_and_their_meanings() -> None:
     known = {
-        kind.code: (status_of(kind, TRIGGER_API), status_of(kind, WORKFLOW_RUNS_API), kind.__doc__)
+        kind.code: (*(status_of(kind, api) for api in (TRIGGER_API, WORKFLOW_RUNS_API, WORKFLOWS_API)), kind.__doc__)
         for kind in refusals()
     }
     written = {
-        code(name): (int(status), int(other[:3]), when)
-        for name, status, other, when in rows("| code | status | in `/v1` | when |")
+        code(name): (int(status), int(one[:3]), int(other[:3]), when)
+        for name, status, one, other, when in rows(REFUSALS)
     }
     assert written == known
 
 
-def test_the_codes_of_the_workflow_runs_api_are_those_that_it_answers() -> None:
-    written = {code(name): code(other[4:]) for name, _, other, _ in rows("| code | status | in `/v1` | when |")}
+@pytest.mark.parametrize(("dialect", "column"), [(WORKFLOW_RUNS_API, 2), (WORKFLOWS_API, 3)])
+def test_the_codes_are_those_that_the_api_answers(dialect: Dialect, column: int) -> None:
+    written = {code(cells[0]): code(cells[column][4:]) for cells in rows(REFUSALS)}
     for kind in refusals():
-        problem = WORKFLOW_RUNS_API.problem(kind("no"), request_id="r")
-        told = json.loads(dumps(WORKFLOW_RUNS_API.error(problem)))
+        told = json.loads(dumps(dialect.error(dialect.problem(kind("no"), request_id="r"))))
         assert told["error"]["code"] == written[kind.code]
 
 
@@ -181,12 +185,11 @@ def test_the_limits_are_those_that_the_code_has() -> None:
 
 def test_each_scope_is_there_with_the_word_that_holds_it() -> None:
     known = {
-        str(scope): tuple(word_in(dialect, scope) for dialect in (TRIGGER_API, WORKFLOW_RUNS_API)) for scope in Scope
+        str(scope): tuple(word_in(api, scope) for api in (TRIGGER_API, WORKFLOW_RUNS_API, WORKFLOWS_API))
+        for scope in Scope
     }
-    written = {
-        code(scope): (code(ours), code(theirs))
-        for scope, ours, theirs in rows("| scope | word of `/api` | word of `/v1` |")
-    }
+    heading = "| scope | word of `/api` | word of `/v1` | word of `/api/v1` |"
+    written = {code(scope): tuple(map(code, words)) for scope, *words in rows(heading)}
     assert written == known
 
 
@@ -248,14 +251,20 @@ def test_what_make_dev_prints_works_when_it_is_pasted(stack: LocalStack, project
     assert decided["approval"]["status"] == "approved"
 
 
-@pytest.mark.parametrize("document", ["README.md", "examples/README.md", "CHANGELOG.md"])
+def anchors(document: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(
+    "document", ["README.md", "examples/README.md", "CHANGELOG.md", *(f"docs/{name}.md" for name in GUIDES)]
+)
 def test_what_a_document_links_to_is_there(document: str) -> None:
-    links = re.findall(r"\]\(([^)#]+)\)", (ROOT / document).read_text())
-    missing = [link for link in links if "://" not in link and not ((ROOT / document).parent / link).exists()]
-    assert missing == []
-
-
-def test_what_the_readme_links_to_in_itself_is_there() -> None:
-    headings = re.findall(r"^#+ (.*)$", README, re.MULTILINE)
-    anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= anchors
+    here = ROOT / document
+    for link in re.findall(r"\]\(([^)]+)\)", here.read_text()):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        there = here.parent / path if path else here
+        assert there.exists(), link
+        assert not anchor or anchor in anchors(there), link

@@ -1,4 +1,4 @@
-"""What README.md says of the workflow-runs API is what there is, and its examples do what they print."""
+"""What docs/ says of the workflow-runs API is what there is, and its examples do what they print."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from tests.conftest import Project
 from tests.domain.building import a_step, a_world, failed
 from tests.domain.test_repair import DIAMOND, a_run
 from tests.domain.test_starting import after
-from tests.readme import blocks, code, needs_curl, pasted, rows, section
+from tests.readme import GUIDES, blocks, code, needs_curl, pasted, rows
 
-SECTION = section("## The workflow-runs API")
+SECTION = GUIDES["repair"] + GUIDES["workflow-runs-api"]
 WORKFLOW_FIELDS = "| field | default | may be |"
 STEP_FIELDS = "| field | of | default | may be |"
 #: What a range that a table tells may be of.

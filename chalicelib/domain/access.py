@@ -49,14 +49,22 @@ WORKFLOW_RUNS_API_BUNDLES: Mapping[str, frozenset[Scope]] = MappingProxyType(
     },
 )
 
-#: The words of the workflows API. What it calls ``workflows:read`` and ``workflows:write`` is less than what the
-#: workflow-runs API calls so, whose words they stay; ``runs:read``, ``files:write`` and the like are fine scopes.
+#: The words of the workflows API. A key made with a word that the workflow-runs API has too is given that API's, which
+#: is more; a key made of fine scopes does as well here.
 WORKFLOWS_API_BUNDLES: Mapping[str, frozenset[Scope]] = MappingProxyType(
-    {"runs:write": frozenset({Scope.RUNS_TRIGGER, Scope.RUNS_CONTROL})},
+    {
+        "workflows:read": frozenset({Scope.WORKFLOWS_READ}),
+        "workflows:write": frozenset({Scope.WORKFLOWS_WRITE}),
+        "runs:read": frozenset({Scope.RUNS_READ}),
+        "runs:write": frozenset({Scope.RUNS_TRIGGER, Scope.RUNS_CONTROL}),
+        "files:write": frozenset({Scope.FILES_WRITE}),
+        "personas:read": frozenset({Scope.PERSONAS_READ}),
+        "personas:write": frozenset({Scope.PERSONAS_WRITE}),
+    },
 )
 
 _WORDS: Mapping[str, frozenset[Scope]] = MappingProxyType(
-    {**TRIGGER_API_BUNDLES, **WORKFLOW_RUNS_API_BUNDLES, **WORKFLOWS_API_BUNDLES},
+    {**WORKFLOWS_API_BUNDLES, **TRIGGER_API_BUNDLES, **WORKFLOW_RUNS_API_BUNDLES},
 )
 
 
