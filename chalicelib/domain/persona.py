@@ -41,6 +41,16 @@ class Role(StrEnum):
     CUSTOM = "custom"
 
 
+class Effort(StrEnum):
+    """How long an agent thinks before it acts."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    XHIGH = "xhigh"
+    MAX = "max"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Persona:
     """An agent that is described once and named by the steps of many workflows."""
