@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
-
-import urllib3
 
 from chalicelib.domain.timeline import Entry
 from examples.order.shop import Shop
 from infra.local.stack import LocalStack
+from infra.local.telling import Asking, Columns, DemoFailed, counted, leave, print_table, say, short, told
 
 ORDER: Final = Path(__file__).parents[2] / "examples" / "order"
 #: What the workflow calls its shop; the demo's own is at another address.
@@ -31,17 +27,13 @@ _POLL_SECONDS: Final = 0.05
 _ENDED: Final = frozenset({"complete", "errored", "terminated"})
 
 
-class DemoFailed(Exception):
-    """The demo did not go as it should; the message says where."""
-
-
 class Demo:
     """One telling of the example, from its deployment to its timeline."""
 
     def __init__(self, stack: LocalStack, shop_url: str) -> None:
         self._stack = stack
         self._shop_url = shop_url
-        self._pool = urllib3.PoolManager(retries=False)
+        self._asking = Asking(stack.url, stack.key)
         self._writes = Counter[str]()
 
     def go(self) -> None:
@@ -58,8 +50,8 @@ class Demo:
         # An execution that parks a run writes its token into the run's record, by no client of ours.
         writes = self._writes.total() + entered.count("HoldUntilWoken")
         print(
-            f"This run took {_counted(len(self._stack.lambda_log) - invoked, 'Lambda invocation')}, "
-            f"{_counted(len(entered), 'state transition')} and {_counted(writes, 'DynamoDB write')}."
+            f"This run took {counted(len(self._stack.lambda_log) - invoked, 'Lambda invocation')}, "
+            f"{counted(len(entered), 'state transition')} and {counted(writes, 'DynamoDB write')}."
         )
 
     def _deploy(self) -> str:
@@ -68,16 +60,16 @@ class Demo:
         path = f"/workflows/{made['id']}"
         saved = self._ask("POST", f"{path}/versions", {"ir": graph})
         self._ask("POST", f"{path}/deploy", {"connectionId": _CONNECTION})
-        _say("deploy", f"POST {_shown(path)}/deploy", f"version {saved['version']}, {len(graph['nodes'])} steps")
+        say("deploy", f"POST {_shown(path)}/deploy", f"version {saved['version']}, {len(graph['nodes'])} steps")
         return str(made["id"])
 
     def _trigger(self, workflow_id: str) -> str:
         order = json.loads((ORDER / "order.json").read_text())
         path = f"/workflows/{workflow_id}"
         run = self._ask("POST", f"{path}/trigger", {"connectionId": _CONNECTION, "params": order})
-        _say("trigger", f"POST {_shown(path)}/trigger", f"order {order['orderId']}: {run['status']}")
+        say("trigger", f"POST {_shown(path)}/trigger", f"order {order['orderId']}: {run['status']}")
         self._until("paused", workflow_id, run["id"])
-        _say("poll", f"GET {_shown(path)}/runs/{_short(run['id'])}", "paused: it waits for a person")
+        say("poll", f"GET {_shown(path)}/runs/{short(run['id'])}", "paused: it waits for a person")
         return str(run["id"])
 
     def _show_wait(self, run_id: str) -> None:
@@ -85,7 +77,7 @@ class Demo:
         holding = [arn for arn, status in self._executions(run_id).items() if status == "RUNNING"]
         if len(holding) != 1:
             raise DemoFailed(f"{len(holding)} Step Functions executions hold the run, not one")
-        _say("", f"Step Functions execution {_short(holding[0].rpartition(':')[2])}", "holds it; no Lambda runs")
+        say("", f"Step Functions execution {short(holding[0].rpartition(':')[2])}", "holds it; no Lambda runs")
 
     def _settle(self) -> None:
         if not self._stack.wait_idle(_LONGEST_SECONDS):
@@ -96,9 +88,9 @@ class Demo:
         event = {"instanceId": run_id, "eventType": "approval-approve", "payload": decision}
         path = f"/workflows/{workflow_id}"
         self._ask("POST", f"{path}/trigger", {"connectionId": _CONNECTION, "params": event})
-        _say("approve", f"POST {_shown(path)}/trigger", "event approval-approve")
+        say("approve", f"POST {_shown(path)}/trigger", "event approval-approve")
         run = self._until("complete", workflow_id, run_id)
-        _say("poll", f"GET {_shown(path)}/runs/{_short(run_id)}", "complete")
+        say("poll", f"GET {_shown(path)}/runs/{short(run_id)}", "complete")
         print(f"\n{json.dumps(run['output'], indent=2)}\n")
 
     def _until(self, status: str, workflow_id: str, run_id: str) -> Mapping[str, Any]:
@@ -112,15 +104,7 @@ class Demo:
             time.sleep(_POLL_SECONDS)
 
     def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Mapping[str, Any]:
-        answer = self._pool.request(
-            method,
-            f"{self._stack.url}/api{path}",
-            body=None if body is None else json.dumps(body),
-            headers={"Authorization": f"Bearer {self._stack.key}", "Content-Type": "application/json"},
-        )
-        if answer.status >= HTTPStatus.BAD_REQUEST:
-            raise DemoFailed(f"{method} /api{path} answered {answer.status}: {answer.data.decode()}")
-        found: Mapping[str, Any] = answer.json()
+        found: Mapping[str, Any] = self._asking.ask(method, f"/api{path}", body)
         return found
 
     def _executions(self, run_id: str) -> Mapping[str, str]:
@@ -149,24 +133,12 @@ class Demo:
     def _print_timeline(self, run_id: str) -> None:
         from chalicelib.services import timelines  # noqa: PLC0415 - as above
 
-        _print_table(_COLUMNS, timelines.load(_PROJECT, run_id))
-
-
-def _say(what: str, how: str, outcome: str) -> None:
-    print(f"{what:<9}{how:<48}{outcome}", flush=True)
+        print_table(_COLUMNS, timelines.load(_PROJECT, run_id))
 
 
 def _shown(path: str) -> str:
     """Return the path of a workflow with as much of its id as tells it apart."""
-    return f"/api{path.rpartition('/')[0]}/{_short(path.rpartition('/')[2])}"
-
-
-def _short(identifier: str) -> str:
-    return f"{identifier[:8]}…"
-
-
-def _counted(number: int, name: str) -> str:
-    return f"{number} {name}{'' if number == 1 else 's'}"
+    return f"/api{path.rpartition('/')[0]}/{short(path.rpartition('/')[2])}"
 
 
 def _note(entry: Entry) -> str:
@@ -183,8 +155,8 @@ def _milliseconds(duration: timedelta | None) -> str:
     return "" if duration is None else f"{duration / timedelta(milliseconds=1):.0f} ms"
 
 
-#: The timeline's columns: heading, and what stands below it. Text stands to the left, numbers to the right.
-_COLUMNS: Final[Mapping[str, tuple[str, Callable[[Entry], str]]]] = {
+#: The timeline's columns.
+_COLUMNS: Final[Columns[Entry]] = {
     "step": ("<", lambda entry: entry.key),
     "type": ("<", lambda entry: entry.type),
     "status": ("<", lambda entry: entry.status),
@@ -194,34 +166,17 @@ _COLUMNS: Final[Mapping[str, tuple[str, Callable[[Entry], str]]]] = {
 }
 
 
-def _print_table(
-    columns: Mapping[str, tuple[str, Callable[[Entry], str]]],
-    entries: Iterable[Entry],
-) -> None:
-    rows = [[*columns], *([shown(entry) for _, shown in columns.values()] for entry in entries)]
-    sides = [side for side, _ in columns.values()]
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for row in rows:
-        cells = (f"{cell:{side}{width}}" for cell, side, width in zip(row, sides, widths, strict=True))
-        print("  ".join(cells).rstrip())
-    print()
+def tell() -> None:
+    """Tell it on a stack of its own."""
+    with LocalStack(sweep_seconds=None) as stack, Shop() as shop:
+        print(f"Stepwell on {stack.url}, the order's shop on {shop.url}\n", flush=True)
+        Demo(stack, shop.url).go()
 
 
 def main() -> int:
-    """Return 0 if all of it went as it should, else 1 after one line that says what did not."""
-    try:
-        with LocalStack(sweep_seconds=None) as stack, Shop() as shop:
-            print(f"Stepwell on {stack.url}, the order's shop on {shop.url}\n", flush=True)
-            Demo(stack, shop.url).go()
-    except Exception as error:  # noqa: BLE001 - the program's outermost frame: a person wants a line, not a traceback
-        print(f"The demo failed: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
-        return 1
-    return 0
+    """Return 0 if all of it went as it should."""
+    return told(tell)
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    # As in `__main__`: everything is closed, and unloading moto would take over a second.
-    os._exit(code)
+    leave(main())
