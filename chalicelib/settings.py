@@ -47,6 +47,30 @@ class Settings:
     http_allow: tuple[IPv4Network | IPv6Network, ...] = ()
     #: STEPWELL_FUNCTION_TIMEOUT_SECONDS: the Lambda timeout of `drive` and `work`.
     function_timeout_seconds: int = LONGEST_FUNCTION_SECONDS
+    #: STEPWELL_AGENTS: where agents run: `ecs`, or `local`, which the local stack sets.
+    agents: str = "ecs"
+    #: STEPWELL_AGENT_CLUSTER: the ECS cluster that agents run in, by name or ARN.
+    agent_cluster: str = ""
+    #: STEPWELL_AGENT_SUBNETS: the subnets that agents run in, with commas between.
+    agent_subnets: tuple[str, ...] = ()
+    #: STEPWELL_AGENT_SECURITY_GROUPS: the security groups of agents, with commas between; empty: the VPC's own.
+    agent_security_groups: tuple[str, ...] = ()
+    #: STEPWELL_AGENT_PUBLIC_IP: `true` gives each agent a public address, which it needs in a subnet without NAT.
+    agent_public_ip: bool = False
+    #: STEPWELL_AGENT_TASK_PREFIX: what the families of agents' task definitions begin with; a `templateId` follows.
+    agent_task_prefix: str = "stepwell-agent-"
+    #: STEPWELL_AGENT_CLAUDE: the command of `claude` on the local stack.
+    agent_claude: str = ""
+    #: STEPWELL_AGENT_CODEX: the command of `codex` on the local stack.
+    agent_codex: str = ""
+    #: STEPWELL_AGENT_OPENCODE: the command of `opencode` on the local stack.
+    agent_opencode: str = ""
+    #: STEPWELL_AGENT_PI: the command of `pi` on the local stack.
+    agent_pi: str = ""
+    #: STEPWELL_AGENT_HEARTBEAT_SECONDS: how often the local stack says that an agent is alive.
+    agent_heartbeat_seconds: int = 10
+    #: PATH: where the local stack finds agents' commands.
+    search_path: str = os.defpath
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> Self:
@@ -62,7 +86,29 @@ class Settings:
             public_url=env.get("STEPWELL_PUBLIC_URL", "").rstrip("/"),
             http_allow=_networks("STEPWELL_HTTP_ALLOW", env),
             function_timeout_seconds=_seconds("STEPWELL_FUNCTION_TIMEOUT_SECONDS", env, cls.function_timeout_seconds),
+            agents=_one_of("STEPWELL_AGENTS", env, ("ecs", "local")),
+            agent_cluster=env.get("STEPWELL_AGENT_CLUSTER") or cls.agent_cluster,
+            agent_subnets=_names("STEPWELL_AGENT_SUBNETS", env),
+            agent_security_groups=_names("STEPWELL_AGENT_SECURITY_GROUPS", env),
+            agent_public_ip=_one_of("STEPWELL_AGENT_PUBLIC_IP", env, ("false", "true")) == "true",
+            agent_task_prefix=env.get("STEPWELL_AGENT_TASK_PREFIX") or cls.agent_task_prefix,
+            agent_claude=env.get("STEPWELL_AGENT_CLAUDE") or "",
+            agent_codex=env.get("STEPWELL_AGENT_CODEX") or "",
+            agent_opencode=env.get("STEPWELL_AGENT_OPENCODE") or "",
+            agent_pi=env.get("STEPWELL_AGENT_PI") or "",
+            agent_heartbeat_seconds=_seconds("STEPWELL_AGENT_HEARTBEAT_SECONDS", env, cls.agent_heartbeat_seconds),
+            search_path=env.get("PATH") or os.defpath,
         )
+
+    @property
+    def agent_commands(self) -> Mapping[str, str]:
+        """Return the local stack's commands by ``cliId``; one that is not set is empty."""
+        return {
+            "claude": self.agent_claude,
+            "codex": self.agent_codex,
+            "opencode": self.agent_opencode,
+            "pi": self.agent_pi,
+        }
 
 
 @functools.cache
@@ -76,10 +122,22 @@ def reset() -> None:
     current.cache_clear()
 
 
+def _one_of(name: str, env: Mapping[str, str], words: tuple[str, ...]) -> str:
+    text = env.get(name) or words[0]
+    if text not in words:
+        message = f"{name} must be {' or '.join(words)}"
+        raise BadSetting(message)
+    return text
+
+
+def _names(name: str, env: Mapping[str, str]) -> tuple[str, ...]:
+    texts = (text.strip() for text in env.get(name, "").split(","))
+    return tuple(text for text in texts if text)
+
+
 def _networks(name: str, env: Mapping[str, str]) -> tuple[IPv4Network | IPv6Network, ...]:
-    texts = [text.strip() for text in env.get(name, "").split(",")]
     try:
-        return tuple(ip_network(text) for text in texts if text)
+        return tuple(ip_network(text) for text in _names(name, env))
     except ValueError as error:
         message = f"{name} must be networks such as 10.1.0.0/16, with commas between"
         raise BadSetting(message) from error

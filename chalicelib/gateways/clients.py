@@ -10,6 +10,7 @@ import functools
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import botocore.session
@@ -19,8 +20,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib.gateways.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from mypy_boto3_ecs import ECSClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_stepfunctions import SFNClient
@@ -47,6 +49,12 @@ THROTTLED: Final = frozenset(
 )
 TOO_MANY: Final = 429
 SERVER_FAILURE: Final = 500
+
+#: What the services need beyond what all have. A URL that is signed must not be redirected, so it names the region's
+#: own S3, with the signature that every region takes.
+PARTICULARS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {"s3": {"signature_version": "s3v4", "s3": {"addressing_style": "virtual"}}}
+)
 
 _lock = threading.Lock()
 
@@ -98,6 +106,11 @@ def users_lambda(access: AwsAccess, *, read_seconds: int) -> LambdaClient:
     return cast("LambdaClient", _client("lambda", access, read_seconds=read_seconds, attempts=1))
 
 
+def ecs(access: AwsAccess) -> ECSClient:
+    """Return a client for tasks of the connection's; its calls may all be made twice."""
+    return cast("ECSClient", _client("ecs", access))
+
+
 def reset() -> None:
     """Forget all clients (tests, the local stack)."""
     with _lock:
@@ -129,7 +142,7 @@ def unavailable(what: str) -> Iterator[None]:
         raise Unavailable(f"{what}: {type(error).__name__}") from error
 
 
-_Service = Literal["lambda", "s3", "stepfunctions", "sts"]
+_Service = Literal["ecs", "lambda", "s3", "stepfunctions", "sts"]
 
 
 def _client(
@@ -160,6 +173,7 @@ def _made(service: _Service, access: AwsAccess, read_seconds: int, attempts: int
         retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=CONNECTIONS,
         tcp_keepalive=True,  # a function that runs for minutes says nothing meanwhile; NAT forgets silent connections
+        **PARTICULARS.get(service, {}),
     )
     return _session().create_client(service, region_name=access.region, config=config, **keys)
 

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from chalicelib import settings
+from chalicelib.gateways.agents import Agents
+from chalicelib.gateways.agents_ecs import EcsAgents
 from chalicelib.gateways.credentials import Credentials, StsCredentials
 from chalicelib.gateways.functions import Functions, LambdaFunctions
 from chalicelib.gateways.http import Http, gateway
@@ -26,6 +28,7 @@ class Outside:
     payloads: PayloadStore
     parking: Parking
     invoker: Invoker
+    agents: Agents
 
 
 _replaced: list[Outside] = []
@@ -61,4 +64,5 @@ def _real() -> Outside:
         payloads=S3PayloadStore.of(here),
         parking=StepFunctionsParking.of(here),
         invoker=LambdaInvoker.of(here),
+        agents=EcsAgents.of(here),
     )

@@ -21,6 +21,7 @@ from chalicelib.domain.definition import Definition, StepSpec, StepType
 from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.step import StepRecord
 from chalicelib.domain.value import Json
+from chalicelib.gateways.agents import FakeAgents
 from chalicelib.gateways.credentials import FakeCredentials
 from chalicelib.gateways.functions import FakeFunctions
 from chalicelib.gateways.http_fake import FakeHttp
@@ -188,6 +189,7 @@ class House:
             payloads=FakePayloadStore(),
             parking=self.parking,
             invoker=self.invoker,
+            agents=FakeAgents(),
         )
 
     def start(self, definition: Definition, *, payload: Json = None, invoked: bool = True, **parts: object) -> str:
