@@ -24,9 +24,11 @@ CONNECTIONS: Final = "CONNECTION#"
 EVENTS: Final = "EVENT#"
 STEPS: Final = "STEP#"
 WAITS: Final = "WAIT#"
+RELATED: Final = "RELATED#"
 #: What begins the list keys of projects' lists.
 LISTED_WORKFLOWS: Final = "WORKFLOW#"
 LISTED_API_KEYS: Final = "KEY#"
+LISTED_PERSONAS: Final = "PERSONA#"
 
 _RUN_ROOT: Final = "#RUN"
 _LONGEST_ID: Final = 200
@@ -55,6 +57,21 @@ def workflow(workflow_id: str) -> Key:
 def counter(workflow_id: str) -> Key:
     """Return the key of what counts a workflow's runs that have not ended."""
     return Key(workflow(workflow_id).pk, "#COUNTER")
+
+
+def related(workflow_id: str, kind: str, digest: str) -> Key:
+    """Return the key of what a workflow's runs have to do with, by its kind and the digest of what tells it apart."""
+    return Key(workflow(workflow_id).pk, f"{RELATED}{kind}#{_id(digest)}")
+
+
+def related_counts(workflow_id: str) -> Key:
+    """Return the key of what counts a workflow's related entities."""
+    return Key(workflow(workflow_id).pk, f"{RELATED}COUNTS")
+
+
+def reported(project_id: str, run_id: str, kind: str, digest: str) -> Key:
+    """Return the key of what says that a run has had to do with an entity; apart from the run, so as not to be read."""
+    return Key(f"REPORTED#{_id(project_id)}#{_id(run_id)}", f"{kind}#{_id(digest)}")
 
 
 def slug(project_id: str, slug_: str) -> Key:
@@ -100,6 +117,11 @@ def run_payload(run_id: str, digest: str) -> Key:
     return Key(run(run_id).pk, f"PAYLOAD#{_id(digest)}")
 
 
+def run_excerpt(run_id: str) -> Key:
+    """Return the key of the beginning of a prompt whose run's payload lies outside the table."""
+    return Key(run(run_id).pk, "EXCERPT")
+
+
 def run_output(run_id: str, digest: str) -> Key:
     """Return the key of an output that is too large to lie in the run itself."""
     return Key(run(run_id).pk, f"OUTPUT#{_id(digest)}")
@@ -134,6 +156,11 @@ def history_record(run_id: str, at: datetime, record_id: str) -> Key:
 def api_key(key_id: str) -> Key:
     """Return the key of an API key."""
     return Key(f"KEY#{_id(key_id)}", "#KEY")
+
+
+def persona(persona_id: str) -> Key:
+    """Return the key of a persona."""
+    return Key(f"PERSONA#{_id(persona_id)}", "#PERSONA")
 
 
 def project(project_id: str) -> Key:
@@ -204,6 +231,21 @@ def trashed_workflow(deleted_at: datetime, workflow_id: str) -> str:
 def listed_api_key(created_at: datetime, key_id: str) -> str:
     """Return the list key of an API key."""
     return f"{LISTED_API_KEYS}{position(created_at, key_id)}"
+
+
+def listed_persona(updated_at: datetime, persona_id: str) -> str:
+    """Return the list key of a persona."""
+    return f"{LISTED_PERSONAS}{position(updated_at, persona_id)}"
+
+
+def listed_related(kind: str, last_at: datetime, digest: str) -> str:
+    """Return the list key of a related entity."""
+    return f"{listed_entities(kind)}{position(last_at, digest)}"
+
+
+def listed_entities(kind: str) -> str:
+    """Return what begins the list keys of a workflow's related entities of a kind."""
+    return f"{RELATED}{kind}#"
 
 
 def listed_ticket(kind: str, status: str, at: datetime, ticket_id: str) -> str:

@@ -27,10 +27,15 @@ GRAMMAR = [
     (keys.run("r"), "RUN#r", "#RUN"),
     (keys.run_payload("r", "d"), "RUN#r", "PAYLOAD#d"),
     (keys.run_output("r", "d"), "RUN#r", "OUTPUT#d"),
+    (keys.run_excerpt("r"), "RUN#r", "EXCERPT"),
     (keys.event("r", "e"), "RUN#r", "EVENT#e"),
     (keys.step("r", "each.2.charge"), "RUN#r", "STEP#each.2.charge"),
     (keys.history_record("r", AT, "h"), "HISTORY#r", f"{INSTANT}#h"),
     (keys.api_key("k"), "KEY#k", "#KEY"),
+    (keys.related("w", "issue", "d"), "WORKFLOW#w", "RELATED#issue#d"),
+    (keys.related_counts("w"), "WORKFLOW#w", "RELATED#COUNTS"),
+    (keys.reported("p", "r", "issue", "d"), "REPORTED#p#r", "issue#d"),
+    (keys.persona("p"), "PERSONA#p", "#PERSONA"),
     (keys.project("p"), "PROJECT#p", "#PROJECT"),
     (keys.connection("p", "c"), "PROJECT#p", "CONNECTION#c"),
 ]
@@ -55,6 +60,11 @@ BUILDERS: list[Callable[[str], object]] = [
     lambda id_: keys.listed_ticket("job", "open", AT, id_),
     keys.counter,
     keys.ticket,
+    keys.persona,
+    lambda id_: keys.related(id_, "issue", "d"),
+    lambda id_: keys.related("w", "issue", id_),
+    lambda id_: keys.reported("p", id_, "issue", "d"),
+    lambda id_: keys.reported(id_, "r", "issue", "d"),
     lambda id_: keys.slug(id_, "a"),
     lambda id_: keys.event_waits(id_, "a"),
     lambda id_: keys.event_wait("p", "a", id_),
@@ -123,9 +133,16 @@ def test_lists_of_a_project_do_not_mix() -> None:
         keys.listed_workflow(AT, "a"),
         keys.trashed_workflow(AT, "a"),
         keys.listed_api_key(AT, "a"),
+        keys.listed_persona(AT, "a"),
         keys.listed_ticket("job", "open", AT, "a"),
     }
-    assert {key.split("#")[0] for key in found} == {"RUN", "WORKFLOW", "TRASH", "KEY", "TICKET"}
+    assert {key.split("#")[0] for key in found} == {"RUN", "WORKFLOW", "TRASH", "KEY", "PERSONA", "TICKET"}
+
+
+def test_a_workflows_related_entities_do_not_mix_with_its_runs() -> None:
+    found = keys.listed_related("issue", AT, "d")
+    assert found == f"{keys.listed_entities('issue')}{INSTANT}#d"
+    assert not found.startswith("RUN#")
 
 
 def test_tickets_of_one_kind_and_status_make_one_list() -> None:
