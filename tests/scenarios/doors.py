@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from botocore.awsrequest import AWSPreparedRequest
 
 from chalicelib.api import catalog
+from chalicelib.api.dialects import WORKFLOWS_API
 from chalicelib.api.endpoints import Endpoint
 from chalicelib.domain.access import Scope
 from chalicelib.domain.value import Json
@@ -30,7 +31,7 @@ WITH_IDS = tuple(endpoint for endpoint in CLOSED if endpoint.parameters)
 
 #: DynamoDB's operations that change nothing.
 _READS = frozenset({"GetItem", "BatchGetItem", "Query"})
-#: Stands for the id of the project that asks.
+#: Stands for the id of the project that asks; any other name in braces, alone, for that id of what the house has.
 _PROJECT = "{project_id}"
 
 #: A body that the endpoint would take, by the name of its view.
@@ -79,8 +80,8 @@ def named(endpoint: Endpoint) -> str:
 
 
 def api_of(endpoint: Endpoint) -> str:
-    """Which API an endpoint is of: ``api``, ``v1``, ``functions``."""
-    return endpoint.path.split("/")[1]
+    """Which API an endpoint is of: ``api``, ``v1``, ``library``, ``functions``."""
+    return "library" if endpoint.dialect is WORKFLOWS_API else endpoint.path.split("/")[1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +93,8 @@ class House:
     ids: Mapping[str, str]
     #: The same for the workflow-runs API.
     v1_ids: Mapping[str, str]
+    #: What bodies and queries name: ids that there are, by the name that stands for them.
+    named: Mapping[str, str]
 
     @classmethod
     def of(cls, scene: Scene) -> House:
@@ -107,12 +110,11 @@ class House:
             "run_id": run.rpartition("/")[2],
             "token": function.url.rpartition("/")[2],
         }
-        return cls(scene=scene, ids=ids, v1_ids=ids_of_everything(scene))
+        return cls(scene=scene, ids=ids, v1_ids=ids_of_everything(scene), named={"project_id": scene.project.id})
 
     def good_body(self, endpoint: Endpoint) -> dict[str, Json]:
         """Return a body that the endpoint would take."""
-        body = BODIES[endpoint.view.__name__]
-        return {**body, "project_id": self.scene.project.id} if "project_id" in body else body
+        return {name: self._named(value) for name, value in BODIES[endpoint.view.__name__].items()}
 
     def body(self, endpoint: Endpoint) -> bytes | None:
         """Return a body that the endpoint would take, as it is sent; None where it takes none."""
@@ -120,7 +122,15 @@ class House:
 
     def query(self, endpoint: Endpoint) -> str:
         """Return a query that the endpoint would take."""
-        return QUERIES.get(endpoint.view.__name__, "").replace(_PROJECT, self.scene.project.id)
+        return QUERIES.get(endpoint.view.__name__, "").format(**self.named)
+
+    def _named(self, value: Json) -> Json:
+        """Return what a value of a body stands for."""
+        if isinstance(value, list):
+            return [self._named(one) for one in value]
+        if not isinstance(value, str) or not (value.startswith("{") and value.endswith("}")):
+            return value
+        return self.named.get(value[1:-1], value)
 
     def ids_for(self, endpoint: Endpoint) -> Mapping[str, str]:
         """Return an id that there is for each of the endpoint's path parameters."""
@@ -200,7 +210,7 @@ def nothing_written() -> Iterator[None]:
 
 def refused_as(endpoint: Endpoint, answered: Response) -> Json:
     """Return what a refusal says, whatever request it answers."""
-    told: Json = answered.json["error"] if api_of(endpoint) == "v1" else answered.json
+    told: Json = answered.json["error"] if api_of(endpoint) in {"v1", "library"} else answered.json
     return told
 
 
@@ -222,5 +232,10 @@ def said_properly(endpoint: Endpoint, answered: Response) -> bool:
         same_id = whole.keys() == {"error", "request_id"} and whole["request_id"] == request_id
         told, words = whole["error"], {"code", "message"}
         return bool(same_id and details and words <= told.keys() <= {*words, "details"} and all(told.values()))
+    if api_of(endpoint) == "library":
+        same_id = whole.keys() == {"error", "requestId"} and whole["requestId"] == request_id
+        told, words = whole["error"], {"code", "message"}
+        more = {*words, "field", "details"}
+        return bool(same_id and details and words <= told.keys() <= more and all(told.values()))
     word = "message" if api_of(endpoint) == "functions" else "error"
     return bool(isinstance(whole.get(word), str) and whole.keys() <= {word, "details"} and details and request_id)

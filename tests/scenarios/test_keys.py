@@ -85,7 +85,9 @@ def test_without_a_good_key_every_request_is_a_401_and_nothing_is_written(house:
 def missing(word: str, endpoint: Endpoint) -> Json:
     """What is said of a scope that a key lacks, in the words of the endpoint's API."""
     message = f"API key missing required scope: {word}"
-    return {"code": "forbidden", "message": message} if api_of(endpoint) == "v1" else {"error": message}
+    codes = {"v1": "forbidden", "library": "SCOPE_DENIED"}
+    api = api_of(endpoint)
+    return {"code": codes[api], "message": message} if api in codes else {"error": message}
 
 
 @pytest.mark.parametrize("endpoint", SCOPED, ids=named)
