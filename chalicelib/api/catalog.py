@@ -114,6 +114,15 @@ RESOURCES: Final[Mapping[str, Mapping[str, Sequence[str]]]] = MappingProxyType(
         f"{_API}.workflow_runs_api.approvals": {
             "/v1/approvals": ("GET",),
         },
+        f"{_API}.workflows_api.personas": {
+            "/api/v1/personas/list": ("GET",),
+            "/api/v1/personas/get": ("GET",),
+            "/api/v1/personas/create": ("POST",),
+            "/api/v1/personas/update": ("POST",),
+            "/api/v1/personas/delete": ("POST",),
+            "/api/v1/personas/duplicate": ("POST",),
+            "/api/v1/personas/toggle": ("POST",),
+        },
         f"{_API}.function_urls": {
             "/functions/{token}": ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
         },

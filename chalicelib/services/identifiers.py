@@ -24,6 +24,16 @@ def workflow_id(derived: str | None = None) -> str:
     return f"wf_{(uuid.uuid4() if derived is None else uuid.UUID(derived)).hex}"
 
 
+def file_id(derived: str | None = None) -> str:
+    """Return a new file's id; of a UUID that its request leads to, if it has one, so that it can be made again."""
+    return f"file_{(uuid.uuid4() if derived is None else uuid.UUID(derived)).hex}"
+
+
+def persona_id(derived: str | None = None) -> str:
+    """Return a new persona's id; of a UUID that its request leads to, if it has one, so that it can be made again."""
+    return f"per_{(uuid.uuid4() if derived is None else uuid.UUID(derived)).hex}"
+
+
 def connection_id() -> str:
     """Return a new connection's id."""
     return f"conn_{uuid.uuid4().hex}"

@@ -66,11 +66,17 @@ BODIES: Mapping[str, dict[str, Json]] = {
     "complete_job_run": {"output": 1},
     "fail_job_run": {"error": "e"},
     "send_event": {"payload": 1},
+    "create_persona": {"name": "n", "type": "designer", "cliId": "claude"},
+    "update_persona": {"personaId": "{persona_id}", "name": "n"},
+    "delete_persona": {"personaId": "{persona_id}"},
+    "duplicate_persona": {"personaId": "{persona_id}"},
+    "toggle_persona": {"personaId": "{persona_id}"},
 }
 #: What a query must hold at least.
 QUERIES: Mapping[str, str] = {
     "list_project_workflows": f"project_id={_PROJECT}",
     "list_project_runs": f"project_id={_PROJECT}",
+    "get_persona": "id={persona_id}",
 }
 
 
@@ -110,7 +116,9 @@ class House:
             "run_id": run.rpartition("/")[2],
             "token": function.url.rpartition("/")[2],
         }
-        return cls(scene=scene, ids=ids, v1_ids=ids_of_everything(scene), named={"project_id": scene.project.id})
+        persona = scene.client.post("/api/v1/personas/create", BODIES["create_persona"])
+        named = {"project_id": scene.project.id, "persona_id": persona.json["data"]["id"]}
+        return cls(scene=scene, ids=ids, v1_ids=ids_of_everything(scene), named=named)
 
     def good_body(self, endpoint: Endpoint) -> dict[str, Json]:
         """Return a body that the endpoint would take."""

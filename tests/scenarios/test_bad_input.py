@@ -83,6 +83,8 @@ BAD_QUERIES: Mapping[str, tuple[str, ...]] = {
     "job_id": ("job_id=", f"job_id={'x' * 256}"),
     "include": ("include=", "include=everything"),
     "format": ("format=", "format=xml"),
+    "id": ("id=", f"id={'x' * 256}"),
+    "enabled": ("enabled=", "enabled=yes", "enabled=1", "enabled=True"),
 }
 #: The views that take null as absent.
 NULL_IS_ABSENT = {"publish_workflow", "revise_workflow"}
