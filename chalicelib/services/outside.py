@@ -16,6 +16,7 @@ from chalicelib.gateways.http import Http, gateway
 from chalicelib.gateways.invoker import Invoker, LambdaInvoker
 from chalicelib.gateways.parking import Parking, StepFunctionsParking
 from chalicelib.gateways.payloads import PayloadStore, S3PayloadStore
+from chalicelib.gateways.uploads import S3Uploads, Uploads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class Outside:
     parking: Parking
     invoker: Invoker
     agents: Agents
+    uploads: Uploads
 
 
 _replaced: list[Outside] = []
@@ -65,4 +67,5 @@ def _real() -> Outside:
         parking=StepFunctionsParking.of(here),
         invoker=LambdaInvoker.of(here),
         agents=EcsAgents.of(here),
+        uploads=S3Uploads.of(here),
     )

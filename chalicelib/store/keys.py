@@ -16,6 +16,8 @@ from chalicelib.store.times import text_of
 SWEEP_SHARDS: Final = ("0", "1", "2", "3")
 #: The shard of the sweep index where workflows with a schedule lie, apart from all runs.
 SCHEDULE_SHARD: Final = "cron"
+#: The shard where workflows lie that are gone for good and not all removed yet.
+PURGE_SHARD: Final = "purge"
 
 #: What begins the sort keys of a collection's members.
 VERSIONS: Final = "VERSION#"
@@ -27,6 +29,7 @@ WAITS: Final = "WAIT#"
 RELATED: Final = "RELATED#"
 #: What begins the list keys of projects' lists.
 LISTED_WORKFLOWS: Final = "WORKFLOW#"
+TRASHED_WORKFLOWS: Final = "TRASH#"
 LISTED_API_KEYS: Final = "KEY#"
 LISTED_PERSONAS: Final = "PERSONA#"
 
@@ -178,6 +181,11 @@ def ticket(ticket_id: str) -> Key:
     return Key(f"TICKET#{_id(ticket_id)}", "#TICKET")
 
 
+def file(file_id: str) -> Key:
+    """Return the key of an uploaded file's record."""
+    return Key(f"FILE#{_id(file_id)}", "#FILE")
+
+
 def event_waits(project_id: str, event_key: str) -> str:
     """Return the partition of all waits on an event key, which may be any text: only its digest is part of ours."""
     return f"EVENTKEY#{_id(project_id)}#{_digest(event_key)}"
@@ -225,7 +233,12 @@ def listed_workflow(updated_at: datetime, workflow_id: str) -> str:
 
 def trashed_workflow(deleted_at: datetime, workflow_id: str) -> str:
     """Return the list key of a workflow in the trash."""
-    return f"TRASH#{position(deleted_at, workflow_id)}"
+    return f"{TRASHED_WORKFLOWS}{position(deleted_at, workflow_id)}"
+
+
+def purged_workflow(purged_at: datetime, workflow_id: str) -> str:
+    """Return the list key of a workflow that is gone for good, in a list that nobody reads."""
+    return f"PURGED#{position(purged_at, workflow_id)}"
 
 
 def listed_api_key(created_at: datetime, key_id: str) -> str:

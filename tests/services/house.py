@@ -27,6 +27,7 @@ from chalicelib.gateways.functions import FakeFunctions
 from chalicelib.gateways.http_fake import FakeHttp
 from chalicelib.gateways.http_requests import HttpRequest, HttpResponse
 from chalicelib.gateways.payloads import FakePayloadStore
+from chalicelib.gateways.uploads import FakeUploads
 from chalicelib.services import definitions, drive, sweep, work
 from chalicelib.services.outside import Outside
 from chalicelib.services.waking import CHECK_AFTER
@@ -190,6 +191,7 @@ class House:
             parking=self.parking,
             invoker=self.invoker,
             agents=FakeAgents(),
+            uploads=FakeUploads(),
         )
 
     def start(self, definition: Definition, *, payload: Json = None, invoked: bool = True, **parts: object) -> str:
