@@ -93,6 +93,11 @@ class Workflow:
     updated_at: datetime
     #: Set while it lies in the trash.
     deleted_at: datetime | None = None
+    #: Of what lies in the trash: the version that was deployed on ``conn_default``, which is deployed again should the
+    #: workflow come back.
+    trashed_version: int | None = None
+    #: Set once it is gone for good, and only what it is made of is still to be removed.
+    purged_at: datetime | None = None
     #: Its name in URLs and code, unique in the project; none for one that the trigger API made.
     slug: str | None = None
     #: Those of its newest version.

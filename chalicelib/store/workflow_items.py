@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Self
 
 from chalicelib.domain.value import dumps
@@ -15,7 +16,7 @@ class WorkflowItem(Item):
     """The root of a workflow's collection."""
 
     project_id = Text()
-    #: In the list of workflows, or in that of the trash.
+    #: In the list of workflows, in that of the trash, or in neither once it is gone for good.
     list_key = Text()
     name = Text()
     description = Text()
@@ -24,10 +25,13 @@ class WorkflowItem(Item):
     created_at = Time()
     updated_at = Time()
     deleted_at = MaybeTime()
+    trashed_version = MaybeWhole()
+    purged_at = MaybeTime()
     slug = MaybeText()
     settings = MaybeText()
     outline = MaybeText()
-    #: In milliseconds, when its schedule is due; with the shard it is there exactly while it has one that will be.
+    #: In milliseconds, when its schedule is due, or when it went for good; with the shard, which says which, it is
+    #: there exactly while the sweep is to look at it.
     next_check_at = MaybeWhole()
     sweep_shard = MaybeText()
     trigger_code = MaybeText()
@@ -36,14 +40,11 @@ class WorkflowItem(Item):
     @classmethod
     def of(cls, workflow: Workflow) -> Self:
         """Return the item of a workflow."""
-        if workflow.deleted_at is None:
-            list_key = keys.listed_workflow(workflow.updated_at, workflow.id)
-        else:
-            list_key = keys.trashed_workflow(workflow.deleted_at, workflow.id)
+        look_at = workflow.purged_at or _due_at(workflow)
         return cls(
             *keys.workflow(workflow.id),
             project_id=workflow.project_id,
-            list_key=list_key,
+            list_key=_list_key(workflow),
             name=workflow.name,
             description=workflow.description,
             kind=workflow.kind.value,
@@ -51,17 +52,20 @@ class WorkflowItem(Item):
             created_at=workflow.created_at,
             updated_at=workflow.updated_at,
             deleted_at=workflow.deleted_at,
+            trashed_version=workflow.trashed_version,
+            purged_at=workflow.purged_at,
             slug=workflow.slug,
             settings=values.settings_text(workflow.settings),
             outline=_outline_text(workflow.outline),
-            next_check_at=due_milliseconds(workflow),
-            sweep_shard=keys.SCHEDULE_SHARD if due_milliseconds(workflow) is not None else None,
+            next_check_at=times.milliseconds_of(look_at) if look_at is not None else None,
+            sweep_shard=(keys.PURGE_SHARD if workflow.purged_at else keys.SCHEDULE_SHARD) if look_at else None,
             trigger_code=workflow.trigger_code,
             revision=workflow.revision,
         )
 
     def workflow(self) -> Workflow:
         """Return the workflow."""
+        due = self.next_check_at if self.sweep_shard == keys.SCHEDULE_SHARD else None
         return Workflow(
             id=keys.id_of(self.pk),
             project_id=self.project_id,
@@ -72,10 +76,12 @@ class WorkflowItem(Item):
             created_at=self.created_at,
             updated_at=self.updated_at,
             deleted_at=self.deleted_at,
+            trashed_version=self.trashed_version,
+            purged_at=self.purged_at,
             slug=self.slug,
             settings=values.settings_of(self.settings),
             outline=_outline_of(self.outline),
-            due_at=times.from_milliseconds(self.next_check_at) if self.next_check_at is not None else None,
+            due_at=times.from_milliseconds(due) if due is not None else None,
             trigger_code=self.trigger_code,
             revision=self.revision,
         )
@@ -88,10 +94,21 @@ class SlugItem(Item):
 
 
 def due_milliseconds(workflow: Workflow) -> int | None:
-    """Return when the sweep is to look at a workflow; one in the trash it leaves alone."""
-    if workflow.due_at is None or workflow.deleted_at is not None:
-        return None
-    return times.milliseconds_of(workflow.due_at)
+    """Return when the sweep is to start a run of a workflow; one in the trash it leaves alone."""
+    due_at = _due_at(workflow)
+    return times.milliseconds_of(due_at) if due_at is not None else None
+
+
+def _due_at(workflow: Workflow) -> datetime | None:
+    return workflow.due_at if workflow.deleted_at is None else None
+
+
+def _list_key(workflow: Workflow) -> str:
+    if workflow.purged_at is not None:
+        return keys.purged_workflow(workflow.purged_at, workflow.id)
+    if workflow.deleted_at is not None:
+        return keys.trashed_workflow(workflow.deleted_at, workflow.id)
+    return keys.listed_workflow(workflow.updated_at, workflow.id)
 
 
 def _outline_text(outline: Outline) -> str | None:

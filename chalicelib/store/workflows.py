@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -12,8 +13,8 @@ from chalicelib.domain.workflow import Deployment, Workflow, WorkflowVersion
 from chalicelib.store import deployments, keys, times, transactions, version_items
 from chalicelib.store.counters import active_runs
 from chalicelib.store.keys import Key
-from chalicelib.store.paging import Page, listed
-from chalicelib.store.table import Sweep, find, get_many, none_if_impossible, query
+from chalicelib.store.paging import Page, decoded, listed, page_of, positions
+from chalicelib.store.table import ByProject, Sweep, find, get_many, none_if_impossible, query
 from chalicelib.store.transactions import Write
 from chalicelib.store.workflow_items import SlugItem, WorkflowItem, due_milliseconds
 
@@ -25,8 +26,10 @@ __all__ = [
     "find_by_slug",
     "load",
     "page",
+    "page_with_trash",
     "publish",
     "put",
+    "restore",
     "set_due",
     "trash",
     "update",
@@ -91,9 +94,9 @@ def find_by_slug(project_id: str, slug: str) -> Workflow | None:
 
 @none_if_impossible
 def load(workflow_id: str) -> Workflow | None:
-    """Return the workflow, one in the trash too."""
+    """Return the workflow, one in the trash too; one that is gone for good is none, whatever is left of it."""
     item = find(WorkflowItem, keys.workflow(workflow_id))
-    return item.workflow() if item else None
+    return item.workflow() if item and item.purged_at is None else None
 
 
 def update(workflow: Workflow) -> None:
@@ -118,9 +121,35 @@ def trash(workflow: Workflow, *, deployed: Sequence[tuple[Deployment, str | None
         transactions.commit(*deployments.removal(deployment, digest))
 
 
+def restore(workflow: Workflow, deployment: Deployment | None) -> None:
+    """Write a workflow that is out of the trash again, with its slug and what is deployed of it, all or nothing.
+
+    Superseded if the workflow has changed; nothing can have been deployed of it meanwhile. Exists if its slug is
+    another's by now.
+    """
+    transactions.commit(
+        change(workflow),
+        *([_slug_taken(workflow)] if workflow.slug is not None else ()),
+        *([deployments.placing(deployment, None)] if deployment is not None else ()),
+    )
+
+
 def page(project_id: str, *, cursor: str | None, limit: int) -> Page[Workflow]:
     """Return a project's workflows, the last changed first, without the trash; a cursor not of ours is Invalid."""
     return listed(project_id, keys.LISTED_WORKFLOWS, cursor, limit, _workflows)
+
+
+def page_with_trash(project_id: str, *, cursor: str | None, limit: int) -> Page[Workflow]:
+    """Return a project's workflows, those in the trash too, the last changed or deleted first.
+
+    Places are of one kind in both lists, so that one cursor holds for both. A workflow that goes from one list to the
+    other meanwhile may stand in both, and is shown once.
+    """
+    before = decoded(cursor) if cursor is not None else None
+    index = ByProject.Meta.index_name
+    lists = (keys.LISTED_WORKFLOWS, keys.TRASHED_WORKFLOWS)
+    found = [place for one in lists for place in positions(index, project_id, one, before, limit + 1)]
+    return page_of(heapq.nlargest(limit + 1, found), limit, _even_deleted)
 
 
 def due(now: datetime, limit: int) -> list[Workflow]:
@@ -167,9 +196,14 @@ def _workflows(positions: Sequence[str]) -> Iterator[Workflow]:
     return (workflow for workflow in found if workflow.deleted_at is None)
 
 
+def _even_deleted(positions: Sequence[str]) -> Iterator[Workflow]:
+    return _at(list(dict.fromkeys(keys.workflow(keys.member_of(position)) for position in positions)))
+
+
 def _at(wanted: Sequence[Key]) -> Iterator[Workflow]:
     raws = get_many(wanted)
-    return (WorkflowItem.from_raw_data(raws[key]).workflow() for key in wanted if key in raws)
+    found = (WorkflowItem.from_raw_data(raws[key]).workflow() for key in wanted if key in raws)
+    return (workflow for workflow in found if workflow.purged_at is None)
 
 
 def _slug_moved(before: Workflow, after: Workflow) -> Iterator[Write]:
