@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import Final, Self
+from typing import Final
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,13 +29,20 @@ class Units:
     fargate_cpu_ms: int = 0
     fargate_mb_seconds: int = 0
 
-    def __add__(self, other: Units) -> Self:
+    def __add__(self, other: Units) -> Units:
         """Return both together."""
-        return type(self)(**{one.name: getattr(self, one.name) + getattr(other, one.name) for one in fields(self)})
+        return summed((self, other))
 
 
 #: Nothing was used, or counted.
 NO_UNITS: Final = Units()
+#: What units are counted in, by name.
+UNIT_NAMES: Final = tuple(one.name for one in fields(Units))
+
+
+def summed(parts: Sequence[Units]) -> Units:
+    """Return all parts together."""
+    return Units(**{name: sum([getattr(one, name) for one in parts]) for name in UNIT_NAMES})
 
 
 @dataclass(frozen=True, kw_only=True)

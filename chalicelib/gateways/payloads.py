@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import ClientError
 
+from chalicelib import metering
+from chalicelib.domain.usage import Units
 from chalicelib.gateways import clients
 
 if TYPE_CHECKING:
@@ -53,6 +55,7 @@ class S3PayloadStore:
             clients.s3().put_object(
                 Bucket=self.bucket, Key=_key(project_id, digest), Body=content, ContentType="application/json"
             )
+        metering.add(Units(s3_writes=1))
         return digest
 
     def get(self, project_id: str, digest: str) -> str:
@@ -64,6 +67,7 @@ class S3PayloadStore:
                 if clients.code_of(error) != "NoSuchKey":
                     raise
                 raise PayloadMissing(digest) from error
+            metering.add(Units(s3_reads=1))
             return answer["Body"].read().decode()
 
     def check(self) -> None:

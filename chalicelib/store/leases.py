@@ -11,7 +11,8 @@ from pynamodb.expressions.condition import And, Condition
 
 from chalicelib.domain.run import Lease, Run, RunStatus
 from chalicelib.domain.step import Claim, Event, StepRecord, WaitKind
-from chalicelib.store import counters, keys, times, transactions
+from chalicelib.domain.usage import NO_UNITS, Units
+from chalicelib.store import counters, keys, times, transactions, usages
 from chalicelib.store.errors import Superseded
 from chalicelib.store.run_changes import LIVE, differences, event_writes, set_or_remove, step_write, update_once
 from chalicelib.store.run_items import RunItem, ValueItem
@@ -30,6 +31,7 @@ _SET_BY_THE_END: Final = (
     "error",
     "claims",
     "waiting_for",
+    *usages.USED.values(),
 )
 _REMOVED_BY_THE_END: Final = (
     "lease_owner",
@@ -115,8 +117,9 @@ def release(
     waiting_for: Iterable[WaitKind],
     claims: Mapping[str, Claim],
     now: datetime,
+    used: Units = NO_UNITS,
 ) -> Run:
-    """Give the lease back, and return the run as it then stands.
+    """Give the lease back, add what its holder has used, and return the run as it then stands.
 
     Superseded if a verb came since the run was loaded: its driver has to see that first, so that no wake-up is lost
     between the decision to wait and the waiting.
@@ -128,6 +131,8 @@ def release(
         waiting_for=tuple(waiting_for),
         claims=claims,
         updated_at=now,
+        # Nobody else adds to them but `work`, which raises the wake counter: they are as loaded, or this write fails.
+        units=run.units + used,
     )
     update_once(
         run.id,

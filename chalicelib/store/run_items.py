@@ -7,6 +7,7 @@ from typing import Final, Self
 
 from chalicelib.domain.run import Lease, Run, RunStatus
 from chalicelib.domain.step import WaitKind
+from chalicelib.domain.usage import UNIT_NAMES, Units
 from chalicelib.domain.value import Value, dumps
 from chalicelib.store import keys, times, usages, values
 from chalicelib.store.keys import Key
@@ -64,7 +65,17 @@ class RunItem(Item):
     parent_step = MaybeText()
     depth = MaybeWhole()
     number = MaybeWhole()
-    units = MaybeText()
+    #: What it has used of AWS, each unit by itself, so that whoever has used some can add it without having read.
+    used_api_requests = MaybeWhole()
+    used_invocations = MaybeWhole()
+    used_lambda_mb_ms = MaybeWhole()
+    used_write_halves = MaybeWhole()
+    used_read_halves = MaybeWhole()
+    used_transitions = MaybeWhole()
+    used_s3_writes = MaybeWhole()
+    used_s3_reads = MaybeWhole()
+    used_fargate_cpu_ms = MaybeWhole()
+    used_fargate_mb_seconds = MaybeWhole()
     usage = MaybeText()
     branch_name = MaybeText()
     pr_url = MaybeText()
@@ -124,7 +135,7 @@ class RunItem(Item):
             parent_step=run.parent_step,
             depth=run.depth or None,
             number=run.number,
-            units=usages.units_text(run.units),
+            **usages.used(run.units),
             usage=usages.usage_text(run.usage),
             branch_name=run.branch_name,
             pr_url=run.pr_url,
@@ -188,7 +199,7 @@ class RunItem(Item):
             parent_step=self.parent_step,
             depth=self.depth or 0,
             number=self.number,
-            units=usages.units_of(self.units),
+            units=Units(**{name: getattr(self, usages.USED[name]) or 0 for name in UNIT_NAMES}),
             usage=usages.usage_of(self.usage),
             branch_name=self.branch_name,
             pr_url=self.pr_url,

@@ -15,9 +15,11 @@ from chalicelib.domain.history import HistoryRecord
 from chalicelib.domain.idempotency import IdempotencyRecord
 from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.step import Event, StepRecord
+from chalicelib.domain.usage import NO_UNITS, Units
 from chalicelib.store import counters, keys, transactions
 from chalicelib.store import history as histories
 from chalicelib.store import idempotency as idempotency_records
+from chalicelib.store.charges import additions
 from chalicelib.store.errors import Exists, Superseded
 from chalicelib.store.keys import Key
 from chalicelib.store.leases import finish, postpone, put_step, release, take_lease, unpark, update_claims
@@ -219,12 +221,12 @@ def put_event(
 
 
 @none_if_impossible
-def wake(run_id: str) -> None:
+def wake(run_id: str, *, used: Units = NO_UNITS) -> None:
     """Have the run's driver, if there is one, look again before it lets go; nothing if the run has ended.
 
-    Counted twice, it makes it look again all the same.
+    Counted twice, it makes it look again all the same. With it is added what whoever calls has used for the run.
     """
-    counted = transactions.update(RunItem, keys.run(run_id), [RunItem.wake_seq.add(1)], LIVE)
+    counted = transactions.update(RunItem, keys.run(run_id), [RunItem.wake_seq.add(1), *additions(used)], LIVE)
     try:
         transactions.make(counted)
     except Superseded:

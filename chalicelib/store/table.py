@@ -18,8 +18,8 @@ from pynamodb.indexes import GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
 from chalicelib import settings
-from chalicelib.store import times
-from chalicelib.store.errors import Unavailable, translated
+from chalicelib.store import capacity, times
+from chalicelib.store.errors import Unavailable, code_of, translated
 from chalicelib.store.keys import ImpossibleId, Key
 
 #: An item as DynamoDB's own API spells it.
@@ -204,10 +204,21 @@ def reset() -> None:
         _connected = None
 
 
+def dispatch(operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Ask DynamoDB, and count what it charges."""
+    try:
+        answer = connection().connection.dispatch(operation, arguments)
+    except ClientError as error:
+        capacity.count_refusal(operation, arguments, code_of(error))
+        raise
+    capacity.count(operation, answer)
+    return answer
+
+
 def call(operation: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """Ask DynamoDB, and raise the store's own errors."""
     try:
-        return connection().connection.dispatch(operation, arguments)
+        return dispatch(operation, arguments)
     except (ClientError, BotoCoreError) as error:
         raise translated(error) from error
 
@@ -289,6 +300,7 @@ def query(
             )
         except QueryError as error:
             raise translated(cast("ClientError | BotoCoreError", error.cause)) from error
+        capacity.count("Query", page)
         yield from page["Items"]
         start = page.get("LastEvaluatedKey")
         left = left - len(page["Items"]) if left is not None else None

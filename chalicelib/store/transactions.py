@@ -24,7 +24,7 @@ from chalicelib.store.errors import (
     translated,
 )
 from chalicelib.store.keys import Key
-from chalicelib.store.table import Item, Raw, call, connection
+from chalicelib.store.table import Item, Raw, call, connection, dispatch
 
 _Kind = TypeVar("_Kind", bound=Item)
 
@@ -89,7 +89,7 @@ def check(kind: type[Item], key: Key, condition: Condition, *, part: str = "") -
 
 def make(write: Write) -> None:
     """Make one write."""
-    _patiently(lambda: _dispatch(f"{write.operation}Item", write.arguments), (write,))
+    _patiently(lambda: dispatch(f"{write.operation}Item", write.arguments), (write,))
 
 
 def make_once(write: Write, kind: type[_Kind], *, landed: Callable[[_Kind], bool]) -> None:
@@ -109,20 +109,28 @@ def make_once(write: Write, kind: type[_Kind], *, landed: Callable[[_Kind], bool
 
 def put_many(items: Iterable[Item]) -> None:
     """Write whole items over whatever lies there, each by itself. After an error some may be written and some not."""
-    requests = [{"PutRequest": {"Item": put(item).arguments["Item"]}} for item in items]
-    for start in range(0, len(requests), _BATCH):
-        _put_batch(requests[start : start + _BATCH])
+    _in_batches([{"PutRequest": {"Item": put(item).arguments["Item"]}} for item in items])
+
+
+def delete_many(keys: Iterable[Key]) -> None:
+    """Remove items, each by itself, whatever lies there. After an error some may be gone and some not."""
+    _in_batches([{"DeleteRequest": {"Key": {"pk": {"S": key.pk}, "sk": {"S": key.sk}}}} for key in keys])
 
 
 def commit(*writes: Write) -> None:
     """Make all writes or none. A lost answer is no trouble: botocore's token makes the second try the first one."""
     items = [{write.operation: write.arguments} for write in writes]
-    _patiently(lambda: _dispatch("TransactWriteItems", {"TransactItems": items}), writes)
+    _patiently(lambda: dispatch("TransactWriteItems", {"TransactItems": items}), writes)
 
 
-def _put_batch(requests: list[dict[str, Any]]) -> None:
+def _in_batches(requests: Sequence[dict[str, Any]]) -> None:
+    for start in range(0, len(requests), _BATCH):
+        _write_batch(requests[start : start + _BATCH])
+
+
+def _write_batch(requests: Sequence[dict[str, Any]]) -> None:
     """Write one call's worth, and again what DynamoDB left unwritten: it does so when it is asked too much at once."""
-    rest = {connection().table_name: requests}
+    rest = {connection().table_name: list(requests)}
     for pause in (*_PAUSES, None):
         rest = call("BatchWriteItem", {"RequestItems": rest}).get("UnprocessedItems") or {}
         if not rest:
@@ -133,11 +141,7 @@ def _put_batch(requests: list[dict[str, Any]]) -> None:
     raise Unavailable(message)
 
 
-def _dispatch(operation: str, arguments: dict[str, Any]) -> None:
-    connection().connection.dispatch(operation, arguments)
-
-
-def _patiently(attempt: Callable[[], None], writes: Sequence[Write]) -> None:
+def _patiently(attempt: Callable[[], object], writes: Sequence[Write]) -> None:
     """Try again, a few times, what met another transaction: nothing was written, and that one is over in a moment."""
     for pause in _PAUSES:
         try:
@@ -147,7 +151,7 @@ def _patiently(attempt: Callable[[], None], writes: Sequence[Write]) -> None:
     return _judged(attempt, writes)
 
 
-def _judged(attempt: Callable[[], None], writes: Sequence[Write]) -> None:
+def _judged(attempt: Callable[[], object], writes: Sequence[Write]) -> None:
     try:
         attempt()
     except ClientError as error:

@@ -1,27 +1,24 @@
-"""How what a run has used is stored: as compact JSON lists."""
+"""How what a run has used is stored: units of AWS as a number each, what its agents report as a JSON list."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, fields
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
-from chalicelib.domain.usage import NO_UNITS, ModelUsage, Units
+from chalicelib.domain.usage import UNIT_NAMES, ModelUsage, Units
 from chalicelib.domain.value import dumps
 
-_UNITS: Final = tuple(one.name for one in fields(Units))
+#: The attribute of each unit.
+USED: Final[Mapping[str, str]] = MappingProxyType({name: f"used_{name}" for name in UNIT_NAMES})
 _USAGE: Final = tuple(one.name for one in fields(ModelUsage))
 
 
-def units_text(units: Units) -> str | None:
-    """Return units as text; a list in the order of their fields."""
-    return None if units == NO_UNITS else dumps(list(astuple(units)))
-
-
-def units_of(text: str | None) -> Units:
-    """Return the units that ``units_text`` wrote."""
-    return NO_UNITS if text is None else Units(**dict(zip(_UNITS, json.loads(text), strict=False)))
+def used(units: Units) -> dict[str, Any]:
+    """Return the attributes of units; nothing is said of those that are 0."""
+    return {USED[name]: getattr(units, name) or None for name in UNIT_NAMES}
 
 
 def usage_text(usage: Sequence[ModelUsage]) -> str | None:

@@ -14,7 +14,7 @@ from chalicelib.domain.refusal import Conflict, IdempotencyMismatch, IllegalMove
 from chalicelib.gateways.payloads import FakePayloadStore
 from chalicelib.services import once
 from chalicelib.services.once import LOST_AFTER, REMEMBERED, Made, Sent
-from chalicelib.store import idempotency, transactions
+from chalicelib.store import idempotency, table, transactions
 from chalicelib.store.errors import StoreError, Unavailable
 
 pytestmark = [pytest.mark.store, pytest.mark.usefixtures("table", "payloads")]
@@ -167,13 +167,13 @@ def unavailable(*_: object, **__: object) -> None:
 
 def test_it_costs_two_writes(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[str] = []
-    dispatch = transactions._dispatch
+    dispatch = table.dispatch
 
     def counted(operation: str, arguments: dict[str, Any]) -> None:
         made.append(operation)
         dispatch(operation, arguments)
 
-    monkeypatch.setattr(transactions, "_dispatch", counted)
+    monkeypatch.setattr(transactions, "dispatch", counted)
     once.once(sent(), View())
     assert made == ["PutItem", "PutItem"]
 

@@ -10,6 +10,7 @@ import pytest
 from chalicelib.domain.idempotency import IdempotencyRecord
 from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.step import PastAttempt, Reset, StepError, StepStatus, Wait, WaitKind
+from chalicelib.domain.usage import UNIT_NAMES, ModelUsage, Units
 from chalicelib.domain.value import Json, Offloaded
 from chalicelib.store import history, idempotency, keys, runs
 from chalicelib.store.errors import Exists, Superseded
@@ -50,6 +51,11 @@ def a_full_run() -> Run:
         parent_run_id="parent",
         parent_step="child",
         depth=2,
+        number=12,
+        units=Units(**{name: place for place, name in enumerate(UNIT_NAMES, start=1)}),
+        usage=(ModelUsage(tool="claude", model="", input_tokens=1, output_tokens=2, cost_nano_usd=3),),
+        branch_name="main",
+        pr_url="https://example.com/pull/1",
         retry_of_run_id="before",
         created_by_key_id="key1",
         disabled=("charge", "each.ship"),

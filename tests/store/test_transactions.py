@@ -64,7 +64,7 @@ def answered(monkeypatch: pytest.MonkeyPatch) -> Callable[[list[Exception | None
             if error is not None:
                 raise error
 
-        monkeypatch.setattr(transactions, "_dispatch", dispatch)
+        monkeypatch.setattr(transactions, "dispatch", dispatch)
         return asked
 
     return answer

@@ -1,0 +1,73 @@
+"""What a run has used of AWS, as its writes carry it: what adds to it, and what the carrying writes cost themselves.
+
+What a write costs is known once it is made, too late to be carried by it. So those that carry are given here what they
+cost a run of ordinary size: a root of at most 1 KB.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.update import Action
+
+from chalicelib.domain.run import Run
+from chalicelib.domain.usage import UNIT_NAMES, Units
+from chalicelib.domain.value import Offloaded, Value, size_of
+from chalicelib.store import usages
+from chalicelib.store.run_items import LARGEST_IN_ROOT, RunItem
+
+_KB: Final = 1024
+
+#: Of the write that gives a lease back: the run, and its entry in the sweep's index, which moves.
+RELEASE: Final = Units(write_halves=2 + 4)
+#: Of what parks a run after that: its two states, and the write of its token.
+PARKING: Final = Units(write_halves=2, transitions=2)
+#: Of the write by which `work` has the run looked at.
+WAKE: Final = Units(write_halves=2)
+
+
+def creation(run: Run, *, beside: int) -> Units:
+    """Return what it costs to put a run, with so many other items in the same transaction."""
+    return Units(write_halves=_CREATION + _together(beside) + _apart(run.payload), s3_writes=_in_s3(run.payload))
+
+
+def end(run: Run) -> Units:
+    """Return what it costs to record the end of a run: its entries in lists move, and its parent is told."""
+    beside = (1 if run.counted else 0) + (2 if run.parent_run_id is not None else 0)
+    return Units(write_halves=_END + _together(beside) + _apart(run.output))
+
+
+#: The run, its entries in two lists, and one in the sweep's index.
+_CREATION: Final = 2 + 4 + 2
+#: The run, its entries in two lists, which move, and the one in the sweep's index, which goes.
+_END: Final = 2 + 8 + 2
+
+
+def _together(beside: int) -> int:
+    """Return what a transaction adds: twice the price for the run itself, and for each other item."""
+    return 2 + 4 * beside if beside else 0
+
+
+def _apart(value: Value) -> int:
+    """Return what it costs to write a value apart from the run; one that lies in S3 has been counted there."""
+    size = 0 if isinstance(value, Offloaded) else size_of(value)
+    return 2 * -(-size // _KB) if size > LARGEST_IN_ROOT else 0
+
+
+def _in_s3(value: Value) -> int:
+    return 1 if isinstance(value, Offloaded) else 0
+
+
+def additions(used: Units) -> list[Action]:
+    """Return what adds to what a run has used; of two that add at once both are counted."""
+    attributes = RunItem.get_attributes()
+    counted = {usages.USED[name]: getattr(used, name) for name in UNIT_NAMES}
+    return [attributes[name].add(count) for name, count in counted.items() if count]
+
+
+def as_in(run: Run) -> Condition:
+    """Hold a write to what the run had used when it was judged: whoever adds to it counts an invocation."""
+    if run.units.invocations == 0:
+        return RunItem.used_invocations.does_not_exist()
+    return RunItem.used_invocations == run.units.invocations
