@@ -27,7 +27,7 @@ _MOST_NAMED: Final = 5
 class Cause(StrEnum):
     """Why a step stands where it does."""
 
-    #: It waits: for an event, a decision, a time, a child run, a worker.
+    #: It waits: for an event, a decision, a time, a child run, a worker, an agent.
     WAIT = "wait"
     #: An attempt is being made.
     UNDER_WAY = "under_way"
@@ -286,6 +286,7 @@ _WAITS: Mapping[WaitKind, Callable[[Wait], str]] = MappingProxyType(
         WaitKind.SLEEP: lambda _wait: "sleeps",
         WaitKind.CHILD: lambda wait: f"waits for the run {wait.note}, which it has started",
         WaitKind.JOB: lambda wait: f"waits for a worker to report on the job run {wait.ticket}",
+        WaitKind.AGENT: lambda _wait: "waits for the agent that works on it to report",
     },
 )
 _REASONS: Mapping[StepStatus, Callable[[Case, Entry], Iterator[Reason]]] = MappingProxyType(

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
 
+from chalicelib.domain import agent_checks as agent
 from chalicelib.domain import graph_checks as check
 from chalicelib.domain.definition import StepType
 from chalicelib.domain.graph_problems import Place, shown
+from chalicelib.domain.persona import Role
 from chalicelib.domain.references import Found, below, references, references_of_condition
 from chalicelib.domain.value import Json
 
@@ -110,6 +112,23 @@ FIELDS: Mapping[StepType, Mapping[str, Field]] = MappingProxyType(
             "workflowId": Field(check=check.text, required=True),
             "body": Field(check=check.anything),
         },
+        # What names a tool, a persona or a size is a constant: it is shown, priced and checked before a run.
+        StepType.AGENT: {
+            "role": Field(check=agent.role, read=_nothing),
+            "cliId": Field(check=agent.tool, read=_nothing),
+            "personaId": Field(check=agent.persona_id, read=_nothing),
+            "model": Field(check=agent.model, read=_nothing),
+            "thinkingEffort": Field(check=agent.effort, read=_nothing),
+            "prompt": Field(check=check.text, required=True),
+            "instructions": Field(check=agent.instructions),
+            "repository": Field(check=agent.repository),
+            "branchName": Field(check=agent.branch_name),
+            "images": Field(check=agent.images),
+            "templateId": Field(check=agent.template_id, read=_nothing),
+            "timeoutMs": Field(check=agent.timeout_ms, read=_nothing),
+            "memoryMb": Field(check=agent.memory_mb, read=_nothing),
+            "cpuCount": Field(check=agent.cpu_count, read=_nothing),
+        },
     },
 )
 
@@ -149,6 +168,8 @@ def read_data(step_type: StepType, data: Mapping[str, Json], place: Place) -> Re
         _check_loop(config, place)
     if step_type is StepType.BRANCH:
         config["branches"] = _with_plain_else(config.get("branches"))
+    if step_type is StepType.AGENT:
+        _check_agent(config, place)
     return Reading(config=config, reads=reads)
 
 
@@ -166,6 +187,15 @@ def _check_loop(config: Mapping[str, Json], place: Place) -> None:
             place.at(name).refuse(f"a loop of type {loop_type} has no {name}")
     if config.get("itemVar") == config.get("indexVar"):
         place.at("indexVar").refuse(f"itemVar and indexVar are both {shown(config.get('itemVar'))}")
+
+
+def _check_agent(config: dict[str, Json], place: Place) -> None:
+    """Note an agent that nobody is named for, and give one without a persona, which would bring its role, a role."""
+    if "personaId" in config:
+        return
+    if "cliId" not in config:
+        place.at("cliId").refuse("an agent step names a cliId, or a personaId instead")
+    config.setdefault("role", Role.CUSTOM.value)
 
 
 def _with_plain_else(branches: Json) -> Json:

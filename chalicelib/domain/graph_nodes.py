@@ -36,7 +36,9 @@ DEFAULT_RETRIES: Mapping[StepType, RetryPolicy] = {
     StepType.HTTP_REQUEST: RetryPolicy(limit=5, delay=timedelta(seconds=10), backoff=Backoff.EXPONENTIAL),
 }
 #: A function answers within its request: it cannot wait.
-WAITING = frozenset({StepType.SLEEP, StepType.SLEEP_UNTIL, StepType.WAIT_FOR_EVENT, StepType.APPROVAL})
+WAITING = frozenset(
+    {StepType.SLEEP, StepType.SLEEP_UNTIL, StepType.WAIT_FOR_EVENT, StepType.APPROVAL, StepType.AGENT},
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +166,8 @@ def _config(given: Json, place: Place, step_type: StepType | None) -> tuple[Retr
     within = check.fixed_duration(timeout, place.at("timeout")) if timeout is not None else None
     if within is not None and not within:
         place.at("timeout").refuse("a timeout is longer than nothing")
+    if within is not None and step_type is StepType.AGENT:
+        place.at("timeout").refuse("an agent has its time-out in its data: timeoutMs")
     return _retries(given.get("retries"), place.at("retries"), default), within
 
 

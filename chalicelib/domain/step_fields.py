@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from chalicelib.domain import graph_checks as check
 from chalicelib.domain.definition import OnFailure, ResourceClass, StepType
+from chalicelib.domain.field_checks import exact_line, line, one_of, whole_number
 from chalicelib.domain.graph_nodes import DEEPEST_DATA, MOST_RETRIES
 from chalicelib.domain.graph_problems import Place, shown
 from chalicelib.domain.retry import Backoff
@@ -26,9 +27,8 @@ MOST_APPROVERS = 100
 DEEPEST_NESTING = 10
 
 _REF = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,127}", re.ASCII)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
-#: The types of step that a list may have. An ``agent`` is known, and refused.
+#: The types of step that a list may have.
 TYPES = (
     StepType.JOB,
     StepType.APPROVAL,
@@ -38,53 +38,16 @@ TYPES = (
     StepType.HTTP_REQUEST,
     StepType.LAMBDA,
     StepType.TRANSFORM,
+    StepType.AGENT,
 )
-AGENT = "agent"
 #: The spellings of a back-off.
 BACKOFFS: Mapping[str, Backoff] = MappingProxyType(
     {"exponential": Backoff.EXPONENTIAL, "fixed": Backoff.CONSTANT},
 )
 
 
-def _number(least: int, most: int, *, of: str = "") -> check.Check:
-    def want(value: Json, place: Place) -> None:
-        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            place.refuse(f"this must be a whole number from {least} to {most}{of}")
-
-    return want
-
-
 def _seconds(most: int) -> check.Check:
-    return _number(1, most, of=" (seconds)")
-
-
-def _one_of(words: Iterable[str]) -> check.Check:
-    known = tuple(str(word) for word in words)
-
-    def want(value: Json, place: Place) -> None:
-        if value not in known:
-            place.refuse(f"this must be one of {', '.join(known)}, not {shown(value)}")
-
-    return want
-
-
-def _text(longest: int) -> check.Check:
-    def want(value: Json, place: Place) -> None:
-        if not isinstance(value, str) or not value.strip() or len(value) > longest or _CONTROL.search(value):
-            place.refuse(f"this must be text of 1 to {longest} characters, and none that cannot be seen")
-
-    return want
-
-
-def _exact_text(longest: int) -> check.Check:
-    within = _text(longest)
-
-    def want(value: Json, place: Place) -> None:
-        within(value, place)
-        if check.has_template(value):
-            place.refuse("this is compared as it stands: it cannot hold a template")
-
-    return want
+    return whole_number(1, most, of=" (seconds)")
 
 
 def _ref(value: Json, place: Place) -> None:
@@ -95,9 +58,7 @@ def _ref(value: Json, place: Place) -> None:
 
 
 def _type(value: Json, place: Place) -> None:
-    if value == AGENT:
-        place.refuse("agent steps come with the workflows API; this API does not run them yet")
-    elif value not in TYPES:
+    if value not in TYPES:
         place.refuse(f"the step_type must be one of {', '.join(TYPES)}, not {shown(value)}")
 
 
@@ -115,7 +76,7 @@ def _approvers(value: Json, place: Place) -> None:
         place.refuse(f'this must be a list of 1 to {MOST_APPROVERS} keys, by id or name; "*" is anyone who may approve')
         return
     for at, name in enumerate(value):
-        _text(255)(name, place.at(at))
+        line(255)(name, place.at(at))
 
 
 def _value(value: Json, place: Place) -> None:
@@ -150,31 +111,37 @@ FIELDS: Mapping[str, Field] = MappingProxyType(
         "step_type": Field(check=_type, default=StepType.JOB),
         "depends_on": Field(check=_refs, default=()),
         "condition": Field(check=_value),
-        "on_failure": Field(check=_one_of(OnFailure), default=OnFailure.FAIL_WORKFLOW),
+        "on_failure": Field(check=one_of(OnFailure), default=OnFailure.FAIL_WORKFLOW),
         "payload": Field(check=_value, nullable=True),
-        "retry_max_attempts": Field(check=_number(0, MOST_RETRIES), default=0),
-        "retry_backoff": Field(check=_one_of(BACKOFFS), default="exponential"),
+        "retry_max_attempts": Field(check=whole_number(0, MOST_RETRIES), default=0),
+        "retry_backoff": Field(check=one_of(BACKOFFS), default="exponential"),
         "retry_initial_delay_secs": Field(check=_seconds(DAY), default=1),
         "retry_max_delay_secs": Field(check=_seconds(DAY), default=3600),
         "timeout_secs_override": Field(check=_seconds(LONGEST_WAIT), of=(StepType.JOB, *_CHILD, *CALLS)),
         "output_transform": Field(check=_value),
-        "event_emit_key": Field(check=_text(512)),
-        "concurrency_key": Field(check=_exact_text(128)),
-        "resource_class": Field(check=_one_of(ResourceClass)),
-        "job_id": Field(check=_exact_text(255), of=(StepType.JOB,)),
+        "event_emit_key": Field(check=line(512)),
+        "concurrency_key": Field(check=exact_line(128)),
+        "resource_class": Field(check=one_of(ResourceClass)),
+        "job_id": Field(check=exact_line(255), of=(StepType.JOB,)),
         "approval_approvers": Field(check=_approvers, of=_APPROVAL, required=True),
-        "approval_timeout_secs": Field(check=_number(0, LONGEST_WAIT, of=" (seconds; 0 is the longest)"), of=_APPROVAL),
+        "approval_timeout_secs": Field(
+            check=whole_number(0, LONGEST_WAIT, of=" (seconds; 0 is the longest)"), of=_APPROVAL
+        ),
         "forbid_self_approval": Field(check=check.flag, of=_APPROVAL),
-        "sub_workflow_id": Field(check=_text(255), of=_CHILD, required=True),
-        "max_nesting_depth": Field(check=_number(1, DEEPEST_NESTING), of=_CHILD, default=DEEPEST_NESTING),
-        "event_key": Field(check=_text(512), of=_EVENT, required=True),
+        "sub_workflow_id": Field(check=line(255), of=_CHILD, required=True),
+        "max_nesting_depth": Field(check=whole_number(1, DEEPEST_NESTING), of=_CHILD, default=DEEPEST_NESTING),
+        "event_key": Field(check=line(512), of=_EVENT, required=True),
         "event_timeout_secs": Field(check=_seconds(LONGEST_WAIT), of=_EVENT, default=3600),
         "sleep_duration_secs": Field(check=_seconds(LONGEST_WAIT), of=(StepType.SLEEP,), required=True),
     },
 )
 #: Which field says how long a step may wait, for those types that have no ``timeout_secs_override``.
 _OWN_TIMEOUTS: Mapping[StepType, str] = MappingProxyType(
-    {StepType.APPROVAL: "approval_timeout_secs", StepType.WAIT_FOR_EVENT: "event_timeout_secs"},
+    {
+        StepType.APPROVAL: "approval_timeout_secs",
+        StepType.WAIT_FOR_EVENT: "event_timeout_secs",
+        StepType.AGENT: "timeoutMs in its payload",
+    },
 )
 
 

@@ -20,7 +20,7 @@ from chalicelib.domain.definition import (
     StepType,
     container_of,
 )
-from chalicelib.domain.graph_fields import read_data
+from chalicelib.domain.graph_fields import FIELDS, read_data
 from chalicelib.domain.graph_order import cycles, ordered, successors_of
 from chalicelib.domain.graph_problems import Place, shown
 from chalicelib.domain.graph_references import Visibility, missing
@@ -232,7 +232,7 @@ _CONFIGS: Mapping[StepType, Callable[[_Reading], Mapping[str, Json]]] = MappingP
         StepType.WAIT_FOR_EVENT: _wait_for_event,
         StepType.SLEEP: _sleep,
         StepType.TRANSFORM: _transform,
-        **{step_type: _as_node(step_type) for step_type in CALLS},
+        **{step_type: _as_node(step_type) for step_type in (*CALLS, StepType.AGENT)},
     },
 )
 
@@ -346,7 +346,14 @@ def _shown_step(spec: StepSpec, definition: Definition) -> dict[str, Json]:
         "step_type": spec.type,
         "depends_on": list(sources),
         "on_failure": spec.on_failure,
-        "payload": spec.config,
+        "payload": _shown_agent(spec.config) if spec.type is StepType.AGENT else spec.config,
         "retry_max_attempts": spec.retry.limit,
     }
     return shown_ if spec.timeout is None else {**shown_, "timeout_secs_override": round(spec.timeout.total_seconds())}
+
+
+def _shown_agent(config: Mapping[str, Json]) -> Mapping[str, Json]:
+    """Return an agent step's own fields; where a pipeline has defaults, those that no persona comes before."""
+    defaults = config.get("defaults")
+    given = {**defaults, **config} if isinstance(defaults, Mapping) and "personaId" not in config else config
+    return {name: given[name] for name in FIELDS[StepType.AGENT] if name in given}

@@ -53,6 +53,11 @@ def is_identifier(name: str) -> bool:
     return _IDENTIFIER.fullmatch(name) is not None
 
 
+def as_template(text: str) -> str:
+    """Return a template that comes to the text as it stands, whatever braces are in it."""
+    return text.replace("{{", "{{ '{{' }}")
+
+
 def split(text: str) -> Iterator[str | Hole]:
     """Yield the stretches of plain text and the templates of a string in their order.
 

@@ -37,6 +37,7 @@ class BlockerKind(StrEnum):
     SLEEP = "sleep"
     CHILD = "child"
     JOB = "job"
+    AGENT = "agent"
     RETRY = "retry"
     PAUSE = "pause"
     LIMIT = "limit"
@@ -180,6 +181,7 @@ _WHO: Mapping[WaitKind, Callable[[Wait], str]] = MappingProxyType(
         WaitKind.SLEEP: lambda _wait: "nobody need do anything: it is over by itself",
         WaitKind.CHILD: lambda wait: f"what the run {wait.note} waits for",
         WaitKind.JOB: lambda wait: f"the worker that reports on the job run {wait.ticket}",
+        WaitKind.AGENT: lambda _wait: "the agent that works on it: it reports, or is lost",
     },
 )
 _KINDS: Mapping[Cause, BlockerKind] = MappingProxyType(
@@ -220,6 +222,7 @@ _DOES: Mapping[BlockerKind, str] = MappingProxyType(
         BlockerKind.SLEEP: "sleeps",
         BlockerKind.CHILD: "waits for a run that it has started",
         BlockerKind.JOB: "waits for a worker",
+        BlockerKind.AGENT: "is worked on by an agent",
         BlockerKind.RETRY: "is to be tried again",
         BlockerKind.PAUSE: "starts once the run is resumed",
         BlockerKind.LIMIT: "waits for its turn",
@@ -233,6 +236,7 @@ _DO: Mapping[BlockerKind, str] = MappingProxyType(
         BlockerKind.SLEEP: "sleeping",
         BlockerKind.CHILD: "waiting for other runs",
         BlockerKind.JOB: "waiting for workers",
+        BlockerKind.AGENT: "worked on by agents",
         BlockerKind.RETRY: "to be tried again",
         BlockerKind.PAUSE: "to start once the run is resumed",
         BlockerKind.LIMIT: "waiting for their turn",

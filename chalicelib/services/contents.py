@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
-from chalicelib.domain.definition import Definition
+from chalicelib.domain.definition import Definition, StepType
 from chalicelib.domain.value import Json, Value, resolved
-from chalicelib.domain.workflow import WorkflowKind, WorkflowSettings, WorkflowVersion
+from chalicelib.domain.workflow import Outline, WorkflowKind, WorkflowSettings, WorkflowVersion
 from chalicelib.services import outside
 from chalicelib.services.values import Values
 from chalicelib.store.values import settings_of, settings_text
@@ -83,6 +83,31 @@ def compiled(content: Content) -> Definition:
     from chalicelib.domain.graph import compile_graph  # noqa: PLC0415 - the same
 
     return compile_graph(content.ir, kind=content.kind, trigger_code=content.trigger_code)
+
+
+def outline_of(content: Content, definition: Definition | None = None) -> Outline:
+    """Return what a list of workflows shows of a content; ``definition`` is what it was compiled to, if it was.
+
+    Of a pipeline's steps those count that its author gave, and not what their loops are made of.
+    """
+    steps = (compiled(content) if definition is None else definition).steps.values()
+    agents = [spec.config for spec in steps if spec.type is StepType.AGENT]
+    piped = any("before" in config for config in agents)
+    tools = (_tool_of(config) for config in agents)
+    return Outline(
+        step_count=len(agents) if piped else len(steps),
+        tools=tuple(dict.fromkeys(tool for tool in tools if tool is not None)),
+        personas=tuple(dict.fromkeys(str(config["personaId"]) for config in agents if "personaId" in config)),
+    )
+
+
+def _tool_of(config: Mapping[str, Json]) -> str | None:
+    """Return the tool of an agent step as far as its workflow says; None where its persona says, or a run's config."""
+    defaults = config.get("defaults")
+    tool = config.get("cliId")
+    if tool is None and "personaId" not in config and isinstance(defaults, Mapping):
+        tool = defaults.get("cliId")
+    return tool if isinstance(tool, str) else None
 
 
 def values_of(project_id: str) -> Values:

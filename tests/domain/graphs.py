@@ -30,6 +30,7 @@ LEAST: dict[str, dict[str, Json]] = {
     "try_catch": {},
     "sub_workflow": {"workflowId": "wf_1"},
     "sub_script": {"workflowId": "wf_2"},
+    "agent": {"cliId": "claude", "prompt": "Fix {{ payload.issue }}"},
 }
 
 

@@ -19,6 +19,7 @@ LEAST: dict[str, dict[str, Json]] = {
     "http_request": {"payload": {"method": "GET", "url": "https://example.com"}},
     "lambda": {"payload": {"functionName": "f"}},
     "transform": {"payload": 1},
+    "agent": {"payload": {"cliId": "claude", "prompt": "Fix {{ payload.issue }}"}},
 }
 
 

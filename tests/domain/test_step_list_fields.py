@@ -65,6 +65,8 @@ def test_null_says_nothing() -> None:
         ("transform", {"payload": {"a": ["{{ payload.x }}"]}}, {"value": {"a": ["{{ payload.x }}"]}}),
         ("http_request", {}, {"method": "GET", "url": "https://example.com"}),
         ("lambda", {}, {"functionName": "f"}),
+        ("agent", {}, {"role": "custom", "cliId": "claude", "prompt": "Fix {{ payload.issue }}"}),
+        ("agent", {"payload": {"personaId": "p", "prompt": "x"}}, {"personaId": "p", "prompt": "x"}),
     ],
 )
 def test_a_types_own_fields_become_its_configuration(
@@ -139,7 +141,6 @@ def test_a_ref_is_any_word_of_the_grammar(ref: str) -> None:
             ({"step_ref": taken}, "step_ref", "already means something")
             for taken in ("event", "payload", "steps", "run", "error")
         ),
-        ({"step_type": "agent"}, "step_type", "agent steps come with the workflows API"),
         *(({"step_type": bad}, "step_type", "must be one of job, approval") for bad in ("loop", "agents", " ")),
         ({"step_type": ["job"]}, "step_type", "must be one of job, approval"),
         ({"step_type": 5}, "step_type", "must be one of job, approval"),
@@ -219,6 +220,10 @@ def test_a_bad_field_is_refused(fields: dict[str, Json], path: str, message: str
         ),
         ("lambda", {"timeout_secs_override": 421}, "timeout_secs_override", "420 seconds at most"),
         ("transform", {"timeout_secs_override": 5}, "timeout_secs_override", "and this one is of type transform"),
+        ("agent", {"timeout_secs_override": 5}, "timeout_secs_override", "which has timeoutMs in its payload"),
+        ("agent", {"payload": None}, "payload", "is an object of its fields"),
+        ("agent", {"payload": {"cliId": "pi"}}, "payload.prompt", "prompt is required"),
+        ("agent", {"payload": {"cliId": "pi", "prompt": "x", "before": []}}, "payload.before", "the fields here are"),
     ],
 )
 def test_a_bad_field_of_a_type_is_refused(step_type: str, fields: dict[str, Json], path: str, message: str) -> None:
