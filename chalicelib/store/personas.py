@@ -108,26 +108,23 @@ def load(persona_id: str) -> Persona | None:
     return item.persona() if item else None
 
 
-def places(persona_ids: Iterable[str]) -> dict[Key, str]:
-    """Return where personas lie, and the id of each; what can be no id lies nowhere."""
-    found: dict[Key, str] = {}
-    for persona_id in persona_ids:
-        try:
-            found[keys.persona(persona_id)] = persona_id
-        except ImpossibleId:
-            continue
-    return found
-
-
-def of_raw(raw: Raw) -> Persona:
-    """Return the persona that lies at one of the ``places``."""
-    return PersonaItem.from_raw_data(raw).persona()
-
-
 def load_many(persona_ids: Iterable[str]) -> dict[str, Persona]:
     """Return personas by id, deleted ones too, in one call for a hundred; unknown ones are left out."""
-    wanted = places(persona_ids)
-    return {wanted[key]: of_raw(raw) for key, raw in get_many(wanted).items()}
+    places = {place: persona_id for persona_id in persona_ids if (place := place_of(persona_id)) is not None}
+    return {places[key]: read(raw) for key, raw in get_many(places).items()}
+
+
+def place_of(persona_id: str) -> Key | None:
+    """Return where a persona lies, for a batch that reads other things too; None if none has such an id."""
+    try:
+        return keys.persona(persona_id)
+    except ImpossibleId:
+        return None
+
+
+def read(raw: Raw) -> Persona:
+    """Return the persona that a batch has read."""
+    return PersonaItem.from_raw_data(raw).persona()
 
 
 def page(project_id: str, *, cursor: str | None, limit: int) -> Page[Persona]:
@@ -138,5 +135,5 @@ def page(project_id: str, *, cursor: str | None, limit: int) -> Page[Persona]:
 def _personas(positions: Sequence[str]) -> Iterator[Persona]:
     wanted = [keys.persona(keys.member_of(position)) for position in positions]
     raws = get_many(wanted)
-    found = (of_raw(raws[key]) for key in wanted if key in raws)
+    found = (read(raws[key]) for key in wanted if key in raws)
     return (persona for persona in found if persona.deleted_at is None)
