@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 from moto import mock_aws
@@ -11,10 +12,11 @@ from moto import mock_aws
 from chalicelib.gateways import clients
 from chalicelib.gateways.http import HttpGateway
 from chalicelib.gateways.wire import Switchboard
+from tests.gateways.agents_ecs_cluster import EcsCluster, make_cluster
 from tests.gateways.asking import LOOPBACK
 from tests.gateways.lambda_endpoint import LambdaEndpoint, serve_lambda
 
-REGION = "eu-west-1"
+REGION: Final = "eu-west-1"
 
 
 @pytest.fixture
@@ -42,6 +44,12 @@ def aws(aws_environment: None) -> Iterator[None]:
     """AWS, as moto plays it in this process."""
     with mock_aws():
         yield
+
+
+@pytest.fixture
+def ecs_cluster(aws: None) -> EcsCluster:
+    """A cluster for agents, as moto plays it."""
+    return make_cluster(REGION)
 
 
 @pytest.fixture
