@@ -149,5 +149,7 @@ class Deployment:
     function_nonce: str | None = None
     #: Those of the version, so that starting a run reads nothing else.
     settings: WorkflowSettings = field(default_factory=WorkflowSettings)
+    #: The personas of the version's steps, by id; the same for them.
+    personas: tuple[str, ...] = ()
     created_by: str
     created_at: datetime

@@ -41,6 +41,7 @@ def deploy(
         connection = connections.load(project_id, connection_id)
         before = store.load(workflow.id, connection.id)
         version = _newest(workflow, actor, now) if version_id is None else versions.load(workflow, version_id)
+        content = contents.content_of(version, contents.values_of(project_id))
         deployment = Deployment(
             id=identifiers.deployment_id(),
             project_id=project_id,
@@ -50,7 +51,8 @@ def deploy(
             version=version.number,
             kind=workflow.kind,
             function_nonce=_nonce(workflow, before),
-            settings=contents.content_of(version, contents.values_of(project_id)).settings,
+            settings=content.settings,
+            personas=contents.outline_of(content).personas,
             created_by=actor.name,
             created_at=now,
         )

@@ -246,6 +246,7 @@ def _deployment(workflow: Workflow, version: WorkflowVersion, actor: Actor, now:
         version=version.number,
         kind=workflow.kind,
         settings=workflow.settings,
+        personas=workflow.outline.personas,
         created_by=actor.name,
         created_at=now,
     )

@@ -25,6 +25,7 @@ class DeploymentItem(Item):
     kind = Text()
     function_nonce = MaybeText()
     settings = MaybeText()
+    personas = MaybeText()
     created_by = Text()
     created_at = Time()
 
@@ -42,6 +43,7 @@ class DeploymentItem(Item):
             kind=deployment.kind.value,
             function_nonce=deployment.function_nonce,
             settings=values.settings_text(deployment.settings),
+            personas=values.texts_text(deployment.personas),
             created_by=deployment.created_by,
             created_at=deployment.created_at,
         )
@@ -58,6 +60,7 @@ class DeploymentItem(Item):
             kind=WorkflowKind(self.kind),
             function_nonce=self.function_nonce,
             settings=values.settings_of(self.settings),
+            personas=values.texts_of(self.personas),
             created_by=self.created_by,
             created_at=self.created_at,
         )
