@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Final, NamedTuple
 
 from chalicelib.store.times import text_of
@@ -25,6 +25,7 @@ DEPLOYMENTS: Final = "DEPLOYMENT#"
 CONNECTIONS: Final = "CONNECTION#"
 EVENTS: Final = "EVENT#"
 STEPS: Final = "STEP#"
+STATISTICS: Final = "STATS#"
 WAITS: Final = "WAIT#"
 RELATED: Final = "RELATED#"
 #: What begins the list keys of projects' lists.
@@ -75,6 +76,32 @@ def related_counts(workflow_id: str) -> Key:
 def reported(project_id: str, run_id: str, kind: str, digest: str) -> Key:
     """Return the key of what says that a run has had to do with an entity; apart from the run, so as not to be read."""
     return Key(f"REPORTED#{_id(project_id)}#{_id(run_id)}", f"{kind}#{_id(digest)}")
+
+
+def statistics_of_day(workflow_id: str, day: date) -> Key:
+    """Return the key of what a workflow's runs came to that ended on a day of UTC."""
+    return Key(workflow(workflow_id).pk, f"{STATISTICS}DAY#{day.isoformat()}")
+
+
+def statistics_of_quarter(workflow_id: str, start: datetime) -> Key:
+    """Return the key of what a workflow's runs came to that ended within the quarter of an hour from a time on."""
+    return Key(workflow(workflow_id).pk, f"{STATISTICS}QUARTER#{start.astimezone(UTC):%Y-%m-%dT%H:%M}")
+
+
+def statistics_beside(key: Key, number: int) -> Key:
+    """Return the key of a further part of such statistics, for runs that end while the first is being written."""
+    _, span, place = key.sk.split("#")
+    return Key(key.pk, f"{STATISTICS}{span}-BESIDE#{place}#{number:02d}")
+
+
+def statistics_place(sk: str) -> str:
+    """Return which day, or which quarter of an hour, such statistics are of, as ISO 8601 has it."""
+    return sk.split("#")[2]
+
+
+def models(workflow_id: str) -> Key:
+    """Return the key of the list of models that a workflow's statistics tell apart."""
+    return Key(workflow(workflow_id).pk, f"{STATISTICS}MODELS")
 
 
 def slug(project_id: str, slug_: str) -> Key:

@@ -89,7 +89,7 @@ def check(kind: type[Item], key: Key, condition: Condition, *, part: str = "") -
 
 def make(write: Write) -> None:
     """Make one write."""
-    _patiently(lambda: dispatch(f"{write.operation}Item", write.arguments), (write,))
+    _patiently(lambda: _judged(lambda: dispatch(f"{write.operation}Item", write.arguments), (write,)))
 
 
 def make_once(write: Write, kind: type[_Kind], *, landed: Callable[[_Kind], bool]) -> None:
@@ -119,8 +119,15 @@ def delete_many(keys: Iterable[Key]) -> None:
 
 def commit(*writes: Write) -> None:
     """Make all writes or none. A lost answer is no trouble: botocore's token makes the second try the first one."""
-    items = [{write.operation: write.arguments} for write in writes]
-    _patiently(lambda: dispatch("TransactWriteItems", {"TransactItems": items}), writes)
+    _patiently(lambda: _transact(writes))
+
+
+def commit_or(writes: Sequence[Write], elsewhere: Callable[[], Sequence[Write]]) -> None:
+    """Make all writes or none; where these meet another transaction, others in their place, drawn anew each time."""
+    try:
+        _transact(writes)
+    except Busy:
+        _patiently(lambda: _transact(elsewhere()))
 
 
 def _in_batches(requests: Sequence[dict[str, Any]]) -> None:
@@ -141,19 +148,24 @@ def _write_batch(requests: Sequence[dict[str, Any]]) -> None:
     raise Unavailable(message)
 
 
-def _patiently(attempt: Callable[[], object], writes: Sequence[Write]) -> None:
+def _transact(writes: Sequence[Write]) -> None:
+    items = [{write.operation: write.arguments} for write in writes]
+    _judged(lambda: dispatch("TransactWriteItems", {"TransactItems": items}), writes)
+
+
+def _patiently(attempt: Callable[[], None]) -> None:
     """Try again, a few times, what met another transaction: nothing was written, and that one is over in a moment."""
     for pause in _PAUSES:
         try:
-            return _judged(attempt, writes)
+            return attempt()
         except Busy:
             time.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - it spreads the next tries, it keeps no secret
-    return _judged(attempt, writes)
+    return attempt()
 
 
-def _judged(attempt: Callable[[], object], writes: Sequence[Write]) -> None:
+def _judged(ask: Callable[[], object], writes: Sequence[Write]) -> None:
     try:
-        attempt()
+        ask()
     except ClientError as error:
         raise _error(error, writes) from error
     except BotoCoreError as error:

@@ -18,6 +18,14 @@ INSTANT = "2026-11-22T07:30:00.000000Z"
 GRAMMAR = [
     (keys.workflow("w"), "WORKFLOW#w", "#WORKFLOW"),
     (keys.counter("w"), "WORKFLOW#w", "#COUNTER"),
+    (keys.statistics_of_day("w", AT.date()), "WORKFLOW#w", "STATS#DAY#2026-11-22"),
+    (keys.statistics_of_quarter("w", AT), "WORKFLOW#w", "STATS#QUARTER#2026-11-22T07:30"),
+    (
+        keys.statistics_beside(keys.statistics_of_day("w", AT.date()), 7),
+        "WORKFLOW#w",
+        "STATS#DAY-BESIDE#2026-11-22#07",
+    ),
+    (keys.models("w"), "WORKFLOW#w", "STATS#MODELS"),
     (keys.slug("p", "my-orders"), "PROJECT#p", "SLUG#my-orders"),
     (keys.ticket("t"), "TICKET#t", "#TICKET"),
     (keys.version("w", 12), "WORKFLOW#w", "VERSION#000012"),
