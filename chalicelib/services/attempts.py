@@ -5,6 +5,7 @@ Quick steps in its own thread, those that talk to the outside side by side.
 
 from __future__ import annotations
 
+import contextvars
 import logging
 import queue
 from collections.abc import Iterator
@@ -59,7 +60,8 @@ class Attempts:
             else:
                 self._ended.put((claim, outcome))
 
-        self._pool.submit(make)
+        # What the attempt uses is counted with the invocation that makes it.
+        self._pool.submit(contextvars.copy_context().run, make)
 
     def make(self, run: Run, progress: Progress, claim: Claim) -> Outcome:
         """Make a quick attempt here and now."""

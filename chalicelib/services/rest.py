@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from chalicelib import metering
 from chalicelib.domain.engine import Finish
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.run import Run, RunCommand, RunStatus, move
@@ -14,7 +15,7 @@ from chalicelib.services import abandoned, reports
 from chalicelib.services.outside import Outside
 from chalicelib.services.values import Values
 from chalicelib.services.waking import CHECK_AFTER
-from chalicelib.store import keys, runs
+from chalicelib.store import charges, keys, runs
 
 #: A run that waits for nothing that comes by itself is looked at after this long all the same.
 LONGEST_REST = timedelta(days=364)
@@ -45,12 +46,10 @@ def let_go(
     if progress.claimed:
         # Attempts that `work` makes, or that outlive this driver: their end invokes drive; their deadline is what the
         # sweep checks.
-        runs.release(
-            run, next_check_at=(wake_at or now) + CHECK_AFTER, waiting_for=(), claims=_held(run, progress), now=now
-        )
+        _release(run, progress, next_check_at=(wake_at or now) + CHECK_AFTER, now=now)
         return
     if unfinished and (progress.ready or progress.retrying) and run.status is not RunStatus.PAUSED:
-        runs.release(run, next_check_at=now + CHECK_AFTER, waiting_for=(), claims=_held(run, progress), now=now)
+        _release(run, progress, next_check_at=now + CHECK_AFTER, now=now)
         outside.invoker.drive(run.id)
         return
     until = min(wake_at or now + LONGEST_REST, now + LONGEST_REST)
@@ -60,6 +59,7 @@ def let_go(
         waiting_for=_kinds(run, progress),
         claims=_held(run, progress),
         now=now,
+        used=metering.used(closing=charges.RELEASE + charges.PARKING),
     )
     outside.parking.park(
         run_id=run.id,
@@ -78,9 +78,17 @@ def finish(run: Run, progress: Progress, finished: Finish, *, values: Values, no
     ended, _ = move(run, _COMMANDS[finished.status], actor="stepwell", at=now)
     output = values.kept(finished.output) if finished.status is RunStatus.COMPLETED else None
     ended = replace(ended, output=output, error=finished.error, lease=None)
+    ended = replace(ended, units=run.units + metering.used(closing=charges.end(ended)))
     runs.finish(ended, owner=run.lease.owner if run.lease else "", parent_event=reports.report(ended, now=now))
     abandoned.take_down(ended, progress.records.values(), now=now, outside=outside)
     reports.wake_parent(ended, now=now, outside=outside)
+
+
+def _release(run: Run, progress: Progress, *, next_check_at: datetime, now: datetime) -> None:
+    """Let go of a run that is to be looked at again, and not parked."""
+    used = metering.used(closing=charges.RELEASE)
+    claims = _held(run, progress)
+    runs.release(run, next_check_at=next_check_at, waiting_for=(), claims=claims, now=now, used=used)
 
 
 def _held(run: Run, progress: Progress) -> dict[str, Claim]:

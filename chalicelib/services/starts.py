@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from chalicelib.domain.access import Actor
@@ -14,6 +14,7 @@ from chalicelib.domain.idempotency import IdempotencyRecord, Once
 from chalicelib.domain.refusal import BadRequest, Conflict, Detail, IdempotencyMismatch, Invalid, TooMany
 from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.step import StepRecord
+from chalicelib.domain.usage import NO_UNITS, Units
 from chalicelib.domain.value import Json
 from chalicelib.domain.workflow import MOST_TAGS, Deployment, WorkflowKind, WorkflowSettings
 from chalicelib.gateways.errors import CallFailed
@@ -21,7 +22,7 @@ from chalicelib.services import connections, versions, workflows
 from chalicelib.services.outside import Outside, current
 from chalicelib.services.values import Values
 from chalicelib.services.waking import CHECK_AFTER, wake
-from chalicelib.store import deployments, idempotency, runs
+from chalicelib.store import charges, deployments, idempotency, runs
 from chalicelib.store.errors import Busy, Exists, Full, StoreError
 
 log = logging.getLogger("stepwell.starts")
@@ -30,6 +31,9 @@ log = logging.getLogger("stepwell.starts")
 REMEMBERED = timedelta(hours=24)
 #: The kind of request that a trigger's idempotency key is unique for.
 TRIGGER = "trigger"
+#: What it takes to ask the API for a run, about: the request, the invocation that answers it and 50 ms of its time, and
+#: two reads, of what is deployed and of an idempotency key. It is not measured, because the run is put before the end.
+_REQUEST = Units(api_requests=1, invocations=1, lambda_mb_ms=1024 * 50, read_halves=4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,6 +155,7 @@ def launch(
     the workflow has as many runs that have not ended as its settings allow: a run and its place among them are one
     transaction, so that of two that want the last place one has it.
     """
+    run = replace(run, units=_used(run, beside=(once is not None) + run.counted + (history is not None) + len(records)))
     try:
         runs.put(
             run,
@@ -228,6 +233,16 @@ def _run(deployment: Deployment, start: Start, *, now: datetime, outside: Outsid
         depth=parent.depth + 1 if parent else 0,
         next_check_at=now + CHECK_AFTER,
     )
+
+
+def _used(run: Run, *, beside: int) -> Units:
+    """Return what a start has used: its write, and what has been asked of the API.
+
+    What starts a sub-workflow is the parent's driver, which is metered itself.
+    """
+    if run.triggered_by == "workflow":
+        return NO_UNITS
+    return charges.creation(run, beside=beside) + (_REQUEST if run.created_by_key_id is not None else NO_UNITS)
 
 
 def _not_started(error: StoreError, settings: WorkflowSettings, once: Once | None) -> Exception:

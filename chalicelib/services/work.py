@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from chalicelib import metering
 from chalicelib.domain import engine, recording
 from chalicelib.domain.outcome import Completed, Outcome
 from chalicelib.domain.progress import Progress
@@ -23,7 +24,7 @@ from chalicelib.services.availability import PASSING
 from chalicelib.services.clock import Clock, SystemClock
 from chalicelib.services.outside import Outside, current
 from chalicelib.services.values import Values
-from chalicelib.store import runs
+from chalicelib.store import charges, runs
 from chalicelib.store.errors import Superseded
 
 log = logging.getLogger("stepwell.work")
@@ -62,7 +63,7 @@ def work(
     with attempts(clock=clock, outside=outside) as made:
         _make(run, progress, claims, made, values, deadline)
     # First the count, then the hint: a driver that is about to let go looks again, whichever of the two it meets.
-    runs.wake(run_id)
+    runs.wake(run_id, used=metering.used(closing=charges.WAKE))
     outside.invoker.drive(run_id)
 
 

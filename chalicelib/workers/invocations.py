@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NotRequired, Protocol, TypedDict
+from typing import Any, NotRequired, Protocol, TypedDict
 
-from chalicelib import logs
+from chalicelib import logs, metering
 from chalicelib.services.faults import describe
 
 log = logging.getLogger("stepwell.workers")
@@ -17,6 +17,10 @@ class LambdaContext(Protocol):
     """The part of Lambda's context object that is used."""
 
     aws_request_id: str
+
+    @property
+    def memory_limit_in_mb(self) -> int | str:
+        """How much memory it has; Lambda itself says it in text."""
 
     def get_remaining_time_in_millis(self) -> int:
         """Return how long the invocation may still run."""
@@ -38,17 +42,25 @@ class WorkEvent(TypedDict):
     owner: str
 
 
+class UploadEvent(TypedDict):
+    """Which objects have been put into the bucket; of S3's notification, what is read."""
+
+    #: Each with its ``s3.object.key``, encoded as in a query string.
+    Records: list[dict[str, Any]]
+
+
 class InvocationFailed(RuntimeError):
     """An invocation came to nothing; Lambda makes it again. Its cause stands in the log, without what it was about."""
 
 
 @contextmanager
 def invoked(context: LambdaContext, **ids: str) -> Iterator[None]:
-    """Have every line of an invocation carry its ids, and its failure told without a word of what users sent.
+    """Meter an invocation, have its every line carry its ids, and its failure told without a word of what users sent.
 
     Lambda itself prints the message and the traceback of whatever a handler raises: so only this gets out.
     """
-    with logs.carrying(request_id=context.aws_request_id, **ids):
+    memory_mb = int(context.memory_limit_in_mb)
+    with logs.carrying(request_id=context.aws_request_id, **ids), metering.measured(memory_mb=memory_mb):
         try:
             yield
         except Exception as error:  # noqa: BLE001 - the outermost frame of an invocation

@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.workers.invocations import InvocationFailed, invoked
 
-CONTEXT = SimpleNamespace(aws_request_id="req-1", get_remaining_time_in_millis=lambda: 1000)
+CONTEXT = SimpleNamespace(aws_request_id="req-1", memory_limit_in_mb="1024", get_remaining_time_in_millis=lambda: 1000)
 
 
 def test_a_failure_gets_out_without_its_message_or_its_cause(caplog: pytest.LogCaptureFixture) -> None:

@@ -20,7 +20,7 @@ def test_the_sweep_reports_overdue_runs_and_scheduled_ones(
     monkeypatch.setattr(sweep, "sweep", lambda **_: Swept(overdue=2, driven=1))
     monkeypatch.setattr(schedules, "fire", lambda **_: 3)
 
-    worker.handle({}, SimpleNamespace(aws_request_id="r1"))
+    worker.handle({}, SimpleNamespace(aws_request_id="r1", memory_limit_in_mb="1024"))
 
     assert {"OverdueRuns": [2.0], "ScheduledRuns": [3.0]}.items() <= reported(capsys).items()
 
