@@ -82,6 +82,9 @@ RESOURCES: Final[Mapping[str, Mapping[str, Sequence[str]]]] = MappingProxyType(
             "/v1/workflow-runs/{run_id}/why": ("GET",),
             "/v1/workflow-runs/{run_id}/history": ("GET",),
         },
+        f"{_API}.workflow_runs_api.run_costs": {
+            "/v1/workflow-runs/{run_id}/cost": ("GET",),
+        },
         f"{_API}.workflow_runs_api.step_verbs": {
             "/v1/workflow-runs/{run_id}/steps/{step_ref}/approve": ("POST",),
             "/v1/workflow-runs/{run_id}/steps/{step_ref}/reject": ("POST",),

@@ -73,6 +73,7 @@ WORKFLOW_RUNS_API = {
     ("GET", "/v1/workflow-runs/{run_id}/timeline"): "workflows:read",
     ("GET", "/v1/workflow-runs/{run_id}/history"): "workflows:read",
     ("GET", "/v1/workflow-runs/{run_id}/why"): "workflows:read",
+    ("GET", "/v1/workflow-runs/{run_id}/cost"): "workflows:read",
     ("POST", "/v1/workflow-runs/{run_id}/steps/{step_ref}/approve"): "workflows:write",
     ("POST", "/v1/workflow-runs/{run_id}/steps/{step_ref}/reject"): "workflows:write",
     ("POST", "/v1/workflow-runs/{run_id}/steps/{step_ref}/skip"): "workflows:write",

@@ -156,6 +156,7 @@ READY: Mapping[str, Callable[[Scene], Ready]] = {
             "show_run_history",
             "explain_run",
             "ask_why",
+            "show_run_cost",
             "list_workflow_runs",
             "list_step_runs",
             "show_step_run",
