@@ -38,7 +38,7 @@ from chalicelib.services.clock import Clock, SystemClock
 from chalicelib.services.outside import Outside, current
 from chalicelib.services.values import Values
 from chalicelib.services.waking import CHECK_AFTER, SIGHT
-from chalicelib.store import runs
+from chalicelib.store import counters, runs
 from chalicelib.store.errors import Superseded
 
 log = logging.getLogger("stepwell.drive")
@@ -181,6 +181,8 @@ class _Drive:
             claims=self._held({} if decision.records else _by_key(decision.claims)),
             status=status,
             started_at=run.started_at or (now if status is RunStatus.RUNNING else None),
+            # Of two drivers that come first at once each has a number, and one the lease: the other number is left out.
+            number=run.number or counters.next_number(run.workflow_id, run_id=run.id, at=run.created_at),
             next_check_at=expires_at if late else None,
             now=now,
         )

@@ -52,13 +52,14 @@ def take_lease(
     status: RunStatus,
     started_at: datetime | None,
     now: datetime,
+    number: int | None = None,
     next_check_at: datetime | None = None,
 ) -> Run:
     """Make the lease's owner the run's driver, with its first claims, and return the run as it then stands.
 
     Of two drivers that loaded the same run, one adds to ``lease_seq`` and the other is Superseded. Status and claims
-    are overwritten uncompared: they change with ``lease_seq`` or ``wake_seq`` only. The time to look at the run again
-    stays, unless one is given: the sweep index is written with it.
+    are overwritten uncompared: they change with ``lease_seq`` or ``wake_seq`` only. Its number, and the time to look at
+    it again, stay unless one is given: the sweep index is written with the latter.
     """
     after = replace(
         run,
@@ -67,6 +68,7 @@ def take_lease(
         claims=claims,
         status=status,
         started_at=started_at,
+        number=number or run.number,
         updated_at=now,
         park_token=None,
         waiting_for=(),

@@ -92,6 +92,14 @@ def make(write: Write) -> None:
     _patiently(lambda: _judged(lambda: dispatch(f"{write.operation}Item", write.arguments), (write,)))
 
 
+def make_and_see(write: Write) -> Raw:
+    """Make one update, and return what the attributes that it changed are by it."""
+    seen: list[Raw] = []
+    arguments = {**write.arguments, "ReturnValues": "UPDATED_NEW"}
+    _patiently(lambda: _judged(lambda: seen.append(dispatch("UpdateItem", arguments)["Attributes"]), (write,)))
+    return seen[-1]
+
+
 def make_once(write: Write, kind: type[_Kind], *, landed: Callable[[_Kind], bool]) -> None:
     """Make one write, and take a failed condition for success when what lies there is this very write.
 
