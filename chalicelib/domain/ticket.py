@@ -85,6 +85,10 @@ class Ticket:
     result: Value = None
     result_digest: str | None = None
     error: StepError | None = None
+    #: Agents: since when the sandbox is known to be ended, where it was not left to end by itself.
+    stopped_at: datetime | None = None
+    #: Agents: callbacks that were refused, and put on record.
+    refused: int = 0
     #: Counts the writes; each is conditional on the one before.
     revision: int = 1
 

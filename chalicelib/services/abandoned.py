@@ -1,4 +1,4 @@
-"""Takes down what waits have set up outside the run once nobody waits any more: child runs, and tickets."""
+"""Takes down what waits have set up outside the run once nobody waits any more: child runs, sandboxes, tickets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chalicelib.domain.refusal import Refusal
 from chalicelib.domain.run import Run
 from chalicelib.domain.step import StepRecord, StepStatus, WaitKind
 from chalicelib.domain.ticket import TicketStatus
-from chalicelib.services import tickets, verbs
+from chalicelib.services import sandboxes, tickets, verbs
 from chalicelib.services.outside import Outside
 from chalicelib.services.verbs import Ask
 
@@ -37,6 +37,11 @@ def take_down(run: Run, records: Iterable[StepRecord], *, now: datetime, outside
     for kind, waits in by_kind.items():
         if kind in _ACTS:
             _ACTS[kind](run, waits, now, outside)
+
+
+def leaves_work(record: StepRecord) -> bool:
+    """Whether a wait has set up more than a ticket, which can be closed together with the wait."""
+    return record.wait is not None and (record.wait.ticket is None or record.wait.kind is WaitKind.AGENT)
 
 
 def _cancel_children(run: Run, waits: Sequence[StepRecord], now: datetime, outside: Outside) -> None:
@@ -83,5 +88,6 @@ _ACTS: Final[Mapping[WaitKind, TakeDown]] = MappingProxyType(
         WaitKind.JOB: _close_reported,
         WaitKind.EVENT: _close_reported,
         WaitKind.APPROVAL: _close,
+        WaitKind.AGENT: sandboxes.end,
     },
 )

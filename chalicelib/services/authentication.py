@@ -45,8 +45,8 @@ def authenticate(authorization: str | None, *, now: datetime) -> ApiKey:
     """
     if not authorization or not authorization.strip():
         raise KeyMissing("Missing API key: send it as 'Authorization: Bearer ask_…'")
-    bearer = _BEARER.fullmatch(authorization.strip())
-    parts = split(bearer[1]) if bearer else None
+    token = bearer(authorization)
+    parts = split(token) if token is not None else None
     if parts is None:
         raise Unauthenticated("Invalid API key")
     key_id, secret = parts
@@ -55,6 +55,12 @@ def authenticate(authorization: str | None, *, now: datetime) -> ApiKey:
     if kept is not None and now - kept[1] < KEPT and kept[0].good(digest=digest, now=now):
         return kept[0]
     return _read(key_id, digest, now)
+
+
+def bearer(authorization: str) -> str | None:
+    """Return the token that an Authorization header carries; None where it is no bearer's."""
+    found = _BEARER.fullmatch(authorization.strip())
+    return found[1] if found else None
 
 
 def forget(key_id: str) -> None:

@@ -32,7 +32,7 @@ from chalicelib.domain.starting import Driver, Limits
 from chalicelib.domain.step import Claim, StepRecord, StepStatus
 from chalicelib.domain.value import Offloaded
 from chalicelib.gateways.errors import Unavailable
-from chalicelib.services import abandoned, definitions, emissions, rest
+from chalicelib.services import abandoned, definitions, emissions, heartbeats, rest
 from chalicelib.services.attempts import WIDE, Attempts, attempts, is_inline
 from chalicelib.services.clock import Clock, SystemClock
 from chalicelib.services.outside import Outside, current
@@ -246,6 +246,7 @@ class _Drive:
     def _advance(self) -> Decision:
         """Ask the engine what is next. Many claims at once on steps that talk to the outside are made out to `work`."""
         now = self.clock.now()
+        heartbeats.listen(self.progress, now=now, given_up=heartbeats.give_up)
         driver = None if self._is_late() else Driver(owner=self.invocation.owner, deadline=self.invocation.deadline)
         limits = Limits(
             parallel=self.run.max_parallel_steps,

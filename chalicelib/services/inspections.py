@@ -12,7 +12,7 @@ from chalicelib.domain.refusal import NotFound
 from chalicelib.domain.run import Run
 from chalicelib.domain.step import StepRecord
 from chalicelib.domain.timeline import Entry, entries, entry, timeline
-from chalicelib.services import definitions
+from chalicelib.services import definitions, heartbeats
 from chalicelib.services.outside import Outside, current
 from chalicelib.services.values import Values
 from chalicelib.store import runs
@@ -92,4 +92,5 @@ def of(loaded: runs.Loaded, values: Values) -> Inspection:
 
 def carried_on(inspection: Inspection, now: datetime) -> None:
     """Take in what follows from the record and the time: events for those who wait, waits that are over."""
+    heartbeats.listen(inspection.progress, now=now, given_up=heartbeats.look_on)
     engine.advance(inspection.progress, status=inspection.run.status, now=now, driver=None)

@@ -193,7 +193,7 @@ def _write(asked: Asked, verb: StepVerb, record_of: Record, inspection: Inspecti
     waking.wake(before, now=now, outside=asked.outside)
     # After the write, unlike a driver's: a verb that is declined must tell nobody, and nobody makes it again.
     emissions.emit(before, progress, [record], now=now, outside=asked.outside)
-    if record.wait is not None and record.wait.ticket is None:
+    if abandoned.leaves_work(record):
         abandoned.take_down(changed, [record], now=now, outside=asked.outside)
     return Repaired(run=changed, step=inspection.with_record(record, changed).step(asked.key))
 
@@ -240,7 +240,7 @@ def _begin_anew(asked: Asked, verb: StepVerb, inspection: Inspection, now: datet
         message = f"the workflow has as many active runs as max_concurrent_runs allows ({most}); try again later"
         raise TooMany(message) from error
     waking.wake(before, now=now, outside=asked.outside)
-    if closing[MOST_CLOSED:] or any(one.wait is not None and one.wait.ticket is None for one in given_up):
+    if closing[MOST_CLOSED:] or any(abandoned.leaves_work(one) for one in given_up):
         abandoned.take_down(changed, given_up, now=now, outside=asked.outside)
     return Repaired(run=changed, step=inspection.with_run(changed).step(asked.key), reset=len(begun))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -20,7 +20,7 @@ from chalicelib.domain.run import Run
 from chalicelib.domain.step import Event, StepError, StepRecord, StepStatus, Wait, WaitKind
 from chalicelib.domain.ticket import Ticket, TicketKind, TicketStatus, ticket_event, ticket_id
 from chalicelib.domain.value import Json
-from chalicelib.domain.waits import REJECTED
+from chalicelib.domain.waits import AGENT_LOST, REJECTED
 from chalicelib.services import starts, waking
 from chalicelib.services.executors.call import StepCall
 from chalicelib.services.outside import Outside, current
@@ -40,6 +40,7 @@ _BY_ERROR: Mapping[str, TicketStatus] = MappingProxyType(
         "timeout": TicketStatus.TIMED_OUT,
         REJECTED: TicketStatus.FAILED,
         "job_failed": TicketStatus.FAILED,
+        AGENT_LOST: TicketStatus.TIMED_OUT,
     },
 )
 
@@ -129,13 +130,13 @@ def of_waits(project_id: str, waits: Iterable[Wait]) -> tuple[Ticket, ...]:
     )
 
 
-def hand_over(sight: Sight, report: Report, *, now: datetime, outside: Outside) -> Ticket:
+def hand_over(sight: Sight, report: Report, *, now: datetime, outside: Outside, run_after: Run | None = None) -> Ticket:
     """End a wait that goes on with a report, and return the ticket as it then is.
 
     The ticket, the event by which its step hears of it, and the run's wake-up are one transaction, on condition that
     the ticket is as it was judged and the run has not ended: of two reports, or of a report and a cancel, one is
     recorded and the other Superseded, to be judged anew. Whether the step still waits is not compared: an event that
-    nobody waits for any more changes nothing.
+    nobody waits for any more changes nothing. ``run_after`` is the run with what it has used until then.
     """
     ticket, run = sight.ticket, sight.run
     if run is None or sight.status is not TicketStatus.OPEN:
@@ -158,7 +159,8 @@ def hand_over(sight: Sight, report: Report, *, now: datetime, outside: Outside) 
         received_at=now,
     )
     answers = run.park_token is not None
-    store.deliver(ended, event, run, answer_token=answers, next_check_at=now + waking.CHECK_AFTER)
+    check_at = now + waking.CHECK_AFTER
+    store.deliver(ended, event, run, answer_token=answers, next_check_at=check_at, after=run_after)
     waking.wake(run, now=now, outside=outside)
     return ended
 
@@ -179,17 +181,35 @@ def close(ticket: Ticket, status: TicketStatus, *, now: datetime, by: str | None
     The write is conditional on the ticket as it was read, so that it never undoes a report; a heartbeat that came
     between is no more than a reason to read again.
     """
-    present: Ticket | None = ticket
-    for _ in range(MOST_ROUNDS):
-        if present is None or present.status is not TicketStatus.OPEN:
-            return
-        try:
-            store.save(_closed(present, status, now=now, by=by))
-        except (Superseded, Busy):
-            present = reload(ticket)
-        else:
-            return
-    log.warning("a ticket stays open", extra={"action": "ticket_open", "run_id": ticket.run_id, "step": ticket.step})
+    _change(ticket, lambda one: _closed(one, status, now=now, by=by) if one.status is TicketStatus.OPEN else None)
+
+
+def stopped(ticket: Ticket, status: TicketStatus, *, now: datetime) -> None:
+    """Note that an agent's sandbox is ended, and close its ticket if nobody has; see ``close`` for whoever comes first.
+
+    Noted twice, at whatever times, it is known all the same.
+    """
+
+    def change(one: Ticket) -> Ticket | None:
+        if one.stopped_at is not None:
+            return None
+        if one.status is TicketStatus.OPEN:
+            return replace(_closed(one, status, now=now, by=None), stopped_at=now)
+        return replace(one, stopped_at=now, revision=one.revision + 1)
+
+    _change(ticket, change)
+
+
+def give_up(ticket: Ticket, error: StepError, *, now: datetime) -> None:
+    """Close the ticket of an agent that is waited for no longer; Superseded if it has been heard of meanwhile."""
+    store.save(replace(_closed(ticket, TicketStatus.TIMED_OUT, now=now, by=None), error=error))
+
+
+def withdraw(ticket_id: str, *, now: datetime) -> None:
+    """Close the ticket of a wait that has not come about."""
+    ticket = store.load(ticket_id)
+    if ticket is not None:
+        close(ticket, TicketStatus.CANCELED, now=now)
 
 
 def closing(project_id: str, records: Iterable[StepRecord], *, now: datetime, by: str) -> list[Ticket]:
@@ -265,6 +285,22 @@ def _is_late(ticket: Ticket, record: StepRecord | None, now: datetime) -> bool:
 def _is_approved(record: StepRecord) -> bool:
     waits_for_a_person = record.wait is not None and record.wait.kind is WaitKind.APPROVAL
     return waits_for_a_person and isinstance(record.output, Mapping) and record.output.get("approved") is True
+
+
+def _change(ticket: Ticket, change: Callable[[Ticket], Ticket | None]) -> None:
+    """Write what a ticket comes to, judged on it as it is now; nothing where it comes to None."""
+    present: Ticket | None = ticket
+    for _ in range(MOST_ROUNDS):
+        after = change(present) if present is not None else None
+        if after is None:
+            return
+        try:
+            store.save(after)
+        except (Superseded, Busy):
+            present = reload(ticket)
+        else:
+            return
+    log.warning("a ticket stays open", extra={"action": "ticket_open", "run_id": ticket.run_id, "step": ticket.step})
 
 
 def _closed(ticket: Ticket, status: TicketStatus, *, now: datetime, by: str | None) -> Ticket:

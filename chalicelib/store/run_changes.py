@@ -12,7 +12,7 @@ from pynamodb.expressions.update import Action
 
 from chalicelib.domain.run import Run
 from chalicelib.domain.step import Event, StepRecord
-from chalicelib.store import keys, times, transactions
+from chalicelib.store import keys, times, transactions, usages
 from chalicelib.store.run_items import RunItem
 from chalicelib.store.step_items import EventItem, StepItem
 from chalicelib.store.transactions import Write
@@ -71,19 +71,26 @@ def delivery(
     *,
     answer_token: bool,
     next_check_at: datetime | None,
+    after: Run | None = None,
 ) -> tuple[Write, Write]:
     """Return the writes that keep an event for a run that has not ended, and wake it.
 
     Two events at once both count: the wake counter is added to, not compared. The token is compared, so that it is
     answered once. With ``next_check_at`` the sweep looks then, in case whoever is to answer it does not live to do so.
+    With ``after`` the run takes on what it has used by then and what an agent says of it; what it had used before is
+    compared, so that of two that add to it neither is lost.
     """
+    condition = LIVE & token_as_in(before)
     actions: list[Action] = [RunItem.wake_seq.add(1)]
     if answer_token:
         actions.append(RunItem.park_token.remove())
     if next_check_at is not None:
         actions.append(RunItem.next_check_at.set(times.milliseconds_of(next_check_at)))
+    if after is not None:
+        actions.extend(differences(before, after))
+        condition &= _usage_as_in(before)
     return (
-        transactions.update(RunItem, keys.run(before.id), actions, LIVE & token_as_in(before), part="run"),
+        transactions.update(RunItem, keys.run(before.id), actions, condition, part="run"),
         transactions.create(EventItem.of(before.id, event), part="event"),
     )
 
@@ -101,3 +108,8 @@ def event_writes(run_id: str, event: Event, *, part: str) -> tuple[Write, Write]
         transactions.update(RunItem, keys.run(run_id), actions, LIVE, part=part),
         transactions.put(EventItem.of(run_id, event), part=part),
     )
+
+
+def _usage_as_in(run: Run) -> Condition:
+    usage = usages.usage_text(run.usage)
+    return RunItem.usage.does_not_exist() if usage is None else RunItem.usage == usage

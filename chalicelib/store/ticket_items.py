@@ -16,7 +16,7 @@ KEPT: Final = timedelta(days=30)
 
 
 class TicketItem(Item):
-    """A ticket: an approval's or a job's in a collection of its own, an event wait's among all on its event key."""
+    """A ticket: in a collection of its own, or an event wait's among all those on its event key."""
 
     project_id = Text()
     #: In the project's list of its kind and status.
@@ -47,6 +47,8 @@ class TicketItem(Item):
     result_handle = MaybeText()
     result_digest = MaybeText()
     error = MaybeText()
+    stopped_at = MaybeTime()
+    refused = MaybeWhole()
     revision = Whole()
     #: In seconds, once it is closed: some time after it DynamoDB removes the item.
     ttl = MaybeWhole()
@@ -83,6 +85,8 @@ class TicketItem(Item):
             result_handle=values.handle(ticket.result),
             result_digest=ticket.result_digest,
             error=values.error_text(ticket.error),
+            stopped_at=ticket.stopped_at,
+            refused=ticket.refused or None,
             revision=ticket.revision,
             ttl=times.seconds_of(ticket.closed_at + KEPT) if ticket.closed_at is not None else None,
         )
@@ -116,6 +120,8 @@ class TicketItem(Item):
             result=values.value_of(self.result, self.result_handle),
             result_digest=self.result_digest,
             error=values.error_of(self.error),
+            stopped_at=self.stopped_at,
+            refused=self.refused or 0,
             revision=self.revision,
         )
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from chalicelib.domain.history import HistoryRecord
 from chalicelib.domain.run import Run
 from chalicelib.domain.step import Event
 from chalicelib.domain.ticket import Ticket
+from chalicelib.store import history as histories
 from chalicelib.store import keys, transactions
 from chalicelib.store.errors import Exists
 from chalicelib.store.run_changes import delivery
 from chalicelib.store.table import find, none_if_impossible, query
-from chalicelib.store.ticket_items import TicketItem, found_at
+from chalicelib.store.ticket_items import TicketItem, found_at, place_of
 from chalicelib.store.ticket_lists import claimed_jobs, page, visible_jobs
 from chalicelib.store.transactions import Write
 
@@ -26,6 +28,7 @@ __all__ = [
     "deliver",
     "load",
     "load_many",
+    "note_refusal",
     "of_event_key",
     "of_events",
     "page",
@@ -51,15 +54,38 @@ def save(ticket: Ticket) -> None:
     transactions.make_once(change_write(ticket), TicketItem, landed=lambda stored: stored.serialize() == text)
 
 
-def deliver(ticket: Ticket, event: Event, run: Run, *, answer_token: bool, next_check_at: datetime | None) -> None:
+def deliver(
+    ticket: Ticket,
+    event: Event,
+    run: Run,
+    *,
+    answer_token: bool,
+    next_check_at: datetime | None,
+    after: Run | None = None,
+) -> None:
     """Write a ticket that is closed now, and with it the event that tells its run, which is woken.
 
     Superseded, by its ``part``: the ``ticket`` is not of the revision before, so that of two that close it one does; or
-    the ``run`` has ended, or its token is not as in ``run``, so that the token is answered once.
+    the ``run`` has ended, or its token is not as in ``run``, so that the token is answered once; or what it has used is
+    not as in ``run`` where there is an ``after``, which holds that together with what the event tells of.
     """
     transactions.commit(
         change_write(ticket),
-        *delivery(run, event, answer_token=answer_token, next_check_at=next_check_at),
+        *delivery(run, event, answer_token=answer_token, next_check_at=next_check_at, after=after),
+    )
+
+
+def note_refusal(ticket: Ticket, history: HistoryRecord, *, most: int) -> None:
+    """Keep in a run's history that a callback to its agent's ticket was refused; Superseded beyond the ``most``.
+
+    The count is added to, so that no two at once take one place. A heartbeat that was judged before it writes an older
+    count back, and then a few more are kept than were to be.
+    """
+    below = TicketItem.refused.does_not_exist() | (TicketItem.refused < most)
+    there = TicketItem.pk.exists()
+    transactions.commit(
+        transactions.update(TicketItem, place_of(ticket), [TicketItem.refused.add(1)], there & below, part="ticket"),
+        histories.creation(history),
     )
 
 
@@ -71,7 +97,7 @@ def change_write(ticket: Ticket) -> Write:
 
 @none_if_impossible
 def load(ticket_id: str) -> Ticket | None:
-    """Return an approval's or a job's ticket as it stands now."""
+    """Return an approval's, a job's or an agent's ticket as it stands now."""
     item = find(TicketItem, keys.ticket(ticket_id))
     return item.ticket() if item else None
 
@@ -92,5 +118,5 @@ def of_events(project_id: str, waits: Iterable[tuple[str, str]]) -> tuple[Ticket
 
 
 def load_many(ticket_ids: Iterable[str]) -> tuple[Ticket, ...]:
-    """Return the tickets of approvals and jobs in the order given, as they stand now; absent ones are left out."""
+    """Return tickets that are no event waits, in the order given, as they stand now; absent ones are left out."""
     return found_at(keys.ticket(ticket_id) for ticket_id in ticket_ids)

@@ -48,6 +48,8 @@ def a_full_ticket(kind: TicketKind) -> Ticket:
         result=[False, None],
         result_digest="d1",
         error=StepError(code="job_failed", message="no paper", step="ask"),
+        stopped_at=later(10),
+        refused=3,
         revision=4,
     )
 

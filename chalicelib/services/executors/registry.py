@@ -16,6 +16,7 @@ from chalicelib.domain.step import Claim, StepError
 from chalicelib.domain.value import Offloaded, size_of
 from chalicelib.gateways.errors import CallFailed
 from chalicelib.services.executors import (
+    agent,
     approval,
     branch,
     break_loop,
@@ -36,6 +37,7 @@ from chalicelib.services.values import LARGEST_OUTPUT_BYTES
 # Approvals, jobs and waits by key write their ticket beside the step's own record: a write more, not worth a thread.
 EXECUTORS: Mapping[StepType, Executor] = MappingProxyType(
     {
+        StepType.AGENT: Executor(execute=agent.execute, inline=False),
         StepType.APPROVAL: Executor(execute=approval.execute),
         StepType.BRANCH: Executor(execute=branch.execute, raw=frozenset({"branches"})),
         StepType.BREAK: Executor(execute=break_loop.execute, raw=frozenset({"condition"})),
