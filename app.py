@@ -12,7 +12,7 @@ from typing import cast
 from chalice.app import Chalice, CloudWatchEvent
 
 from chalicelib.api import catalog, chalice_routes
-from chalicelib.workers.invocations import DriveEvent, LambdaContext, WorkEvent
+from chalicelib.workers.invocations import DriveEvent, LambdaContext, UploadEvent, WorkEvent
 
 # Lines are written by `chalicelib.logs`; Chalice's own handler would print each once more.
 app = Chalice("stepwell", configure_logs=False)
@@ -41,3 +41,11 @@ def sweep(event: CloudWatchEvent) -> None:
     from chalicelib.workers import sweep as worker
 
     worker.handle(event.to_dict(), cast("LambdaContext", event.context))
+
+
+@app.lambda_function(name="uploaded")
+def uploaded(event: UploadEvent, context: LambdaContext) -> None:
+    """Look at files that were uploaded to the bucket, which tells of them."""
+    from chalicelib.workers import uploaded as worker
+
+    worker.handle(event, context)

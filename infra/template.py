@@ -1,4 +1,4 @@
-"""Reads `resources.yaml` and answers what its references come to: as much of CloudFormation as that file uses."""
+"""Reads the template's parts and answers what their references come to: as much of CloudFormation as they use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import yaml
 #: Anything that a template may hold: CloudFormation's own shapes, checked by cfn-lint and not again by types.
 Node = Any
 
-RESOURCES = Path(__file__).with_name("resources.yaml")
+#: The template, in parts that no reader need scroll through.
+PARTS = (Path(__file__).with_name("resources.yaml"), Path(__file__).with_name("roles.yaml"))
 
 #: What `!GetAtt Resource.Attribute` and `!Ref Resource` come to, by resource and attribute ("" for Ref).
 Known = Mapping[tuple[str, str], str]
@@ -48,8 +49,25 @@ def _short_form(loader: _Loader, suffix: str, node: yaml.Node) -> Node:
 _Loader.add_multi_constructor("!", _short_form)
 
 
-def load(path: Path = RESOURCES) -> dict[str, Node]:
-    """Read a template; `!Include file.json` stands for that file's content, beside the template."""
+def load(*parts: Path) -> dict[str, Node]:
+    """Read a template, the stack's own unless another is named: its parts' sections together, no name in two of them.
+
+    `!Include file.json` stands for that file's content, beside the part.
+    """
+    whole: dict[str, Node] = {}
+    for part in parts or PARTS:
+        for section, content in _read(part).items():
+            if section not in whole:
+                whole[section] = content
+                continue
+            twice = whole[section].keys() & content.keys()
+            if twice:
+                raise ValueError(f"{part.name} has {', '.join(sorted(twice))} once more")
+            whole[section].update(content)
+    return whole
+
+
+def _read(path: Path) -> dict[str, Node]:
     loader = _Loader(path.read_text())
     loader.folder = path.parent
     try:
@@ -72,7 +90,7 @@ class Resolver:
     resources: Known
 
     def resolve(self, node: Node) -> Node:
-        """Return the node with each `Ref`, `Fn::GetAtt`, `Fn::Sub` and `Fn::Join` replaced, or KeyError if unknown."""
+        """Return the node with each `Ref` and each function that the template uses replaced, or KeyError if unknown."""
         if isinstance(node, list):
             return [self.resolve(item) for item in node]
         if not isinstance(node, dict):
@@ -87,6 +105,10 @@ class Resolver:
                 return self._substitute(argument)
             if name == "Fn::Join":
                 return argument[0].join(self.resolve(argument[1]))
+            if name == "Fn::Split":
+                return self.resolve(argument[1]).split(argument[0])
+            if name == "Fn::Select":
+                return self.resolve(argument[1])[argument[0]]
         return {key: self.resolve(value) for key, value in node.items()}
 
     def _ref(self, name: str) -> Node:

@@ -256,6 +256,14 @@ def upload_key(project_id: str, file_id: str) -> str:
     return f"{UPLOADS}{project_id}/{file_id}"
 
 
+def file_of(key: str) -> tuple[str, str] | None:
+    """Return the project and the file whose form is for this key; None for a key that no form is for."""
+    match key.split("/"):
+        case [place, project_id, file_id] if f"{place}/" == UPLOADS and project_id and file_id:
+            return project_id, file_id
+    return None
+
+
 def file_key(file: StoredFile) -> str:
     """Return the key under which a good file is kept. Its sender's name for it is no part of any key."""
     return f"{FILES}{file.project_id}/{file.id}"

@@ -16,7 +16,7 @@ from typing import Final
 from chalicelib.domain.access import Actor
 from chalicelib.domain.refusal import Detail, Invalid, NotFound
 from chalicelib.domain.upload import UPLOAD_TIME, FileStatus, StoredFile, fault_of
-from chalicelib.gateways.uploads import Form
+from chalicelib.gateways.uploads import Form, file_of
 from chalicelib.services import identifiers
 from chalicelib.services.clock import SystemClock
 from chalicelib.services.outside import Outside, current
@@ -83,11 +83,12 @@ def load(project_id: str, file_id: str, *, now: datetime) -> StoredFile:
     return checked(file, now=now, outside=current())
 
 
-def uploaded(project_id: str, file_id: str, *, now: datetime) -> None:
-    """Do what an upload asks for: look at it, or remove it if its file needs none any more.
+def uploaded(key: str, *, now: datetime) -> None:
+    """Do what an object under this key asks for: look at it, or remove it if its file needs none any more.
 
-    Without a record there was no form for it: it is left to the bucket, which removes it after a day.
+    What no form was made for is left to the bucket, which removes it after a day.
     """
+    project_id, file_id = file_of(key) or ("", "")
     file = store.load(file_id)
     if file is None or file.project_id != project_id:
         return

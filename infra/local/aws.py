@@ -7,7 +7,7 @@ import json
 import logging
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
@@ -18,6 +18,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 
 from infra.local import interpreter, transactions
 from infra.local.functions import Functions, InvocationType, UnknownFunction
+from infra.local.uploads import Notification, Uploads
 from infra.local.wsgi import KeepAliveServer
 
 if TYPE_CHECKING:
@@ -47,6 +48,12 @@ class Aws:
         self._upstream = urllib3.PoolManager(maxsize=64, retries=False)
         self._writing = threading.Lock()
         self._functions = Functions(threads=0)
+        self._uploads = Uploads(
+            self._moto,
+            account=ACCOUNT,
+            secrets={"local": "local"},
+            start=self._start,
+        )
         self._dynamodb_endpoint: str | None = None
         self._server = KeepAliveServer(self)
         self.url = self._server.url
@@ -58,6 +65,11 @@ class Aws:
         interpreter.stop_executions()
         moto_api_backend.reset()
         self._functions, self._dynamodb_endpoint = functions, dynamodb_endpoint
+        self._uploads.notifications = ()
+
+    def tell(self, notifications: Sequence[Notification]) -> None:
+        """Have the stack's bucket tell these functions of new objects."""
+        self._uploads.notifications = notifications
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one call to AWS."""
@@ -66,13 +78,14 @@ class Aws:
             return self._invoke(unquote(match[1]), environ, start_response)
         if self._dynamodb_endpoint and environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB_"):
             return self._pass_on(self._dynamodb_endpoint, environ, start_response)
-        answer: Iterable[bytes]
         if environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB_"):
             # moto looks at a condition, then writes: without this, two conditional writes at once could both succeed.
             with self._writing:
                 return list(self._moto(environ, start_response))
-        answer = self._moto(environ, start_response)
-        return answer
+        return self._uploads(environ, start_response)
+
+    def _start(self, function: str, event: str) -> None:
+        self._functions.start(function, event)
 
     def _invoke(self, name: str, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         payload = environ["wsgi.input"].read().decode()

@@ -1,9 +1,9 @@
-"""Creates the table, bucket and state machine out of `resources.yaml`, so that what is tested is what is deployed."""
+"""Creates the table, bucket and state machine out of the template, so that what is tested is what is deployed."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from mypy_boto3_stepfunctions import SFNClient
 
 from infra import template
 from infra.local.aws import ACCOUNT, REGION
+from infra.local.uploads import Notification
 
 #: What CreateTable takes of the template's table. The rest guards data that is worth keeping, which this is not.
 _TABLE_PROPERTIES = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
@@ -62,6 +63,8 @@ class Resources:
     functions: Mapping[str, str]
     #: How often Lambda retries an asynchronous invocation, by the same names.
     retries: Mapping[str, int]
+    #: Which functions the bucket tells of new objects.
+    notifications: Sequence[Notification]
 
 
 def create(stack_name: str, clients: Clients, parameters: Mapping[str, str]) -> Resources:
@@ -76,6 +79,8 @@ def create(stack_name: str, clients: Clients, parameters: Mapping[str, str]) -> 
             "AWS::AccountId": ACCOUNT,
             "AWS::Partition": "aws",
             "AWS::Region": REGION,
+            # Its last part is unique on AWS, and a stack's name is here.
+            "AWS::StackId": f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/{stack_name}/{stack_name}",
             "AWS::StackName": stack_name,
         },
         resources=known,
@@ -95,6 +100,16 @@ def create(stack_name: str, clients: Clients, parameters: Mapping[str, str]) -> 
             name: properties.get("EventInvokeConfig", {}).get("MaximumRetryAttempts", 2)
             for name, properties in functions.items()
         },
+        notifications=[
+            Notification(
+                bucket=resolver.resolve(event["Properties"]["Bucket"]),
+                prefix=event["Properties"]["Filter"]["S3Key"]["Rules"][0]["Value"],
+                function=resolver.resolve(properties["FunctionName"]),
+            )
+            for properties in functions.values()
+            for event in properties.get("Events", {}).values()
+            if event["Type"] == "S3"
+        ],
     )
 
 
@@ -107,7 +122,7 @@ def create_table(name: str, dynamodb: DynamoDBClient, document: Mapping[str, Any
 
 def _names(stack_name: str) -> dict[tuple[str, str], str]:
     """Return the names that CloudFormation would make up."""
-    table, bucket, park = f"{stack_name}-table", f"{stack_name}-bucket", f"{stack_name}-park"
+    table, bucket, park = f"{stack_name}-table", f"stepwell-{stack_name}", f"{stack_name}-park"
     return {
         ("Table", ""): table,
         ("Table", "Arn"): f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{table}",
@@ -123,6 +138,9 @@ def _is_function(section: Mapping[str, Any]) -> bool:
 
 
 def _create_bucket(name: str, s3: S3Client, properties: Mapping[str, Any]) -> None:
+    if properties["BucketName"] != name:
+        message = f"the bucket is {properties['BucketName']}, not {name} as the functions are told"
+        raise AssertionError(message)
     s3.create_bucket(Bucket=name)
     s3.put_bucket_versioning(Bucket=name, VersioningConfiguration=properties["VersioningConfiguration"])
     rules = properties["CorsConfiguration"]["CorsRules"]

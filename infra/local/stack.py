@@ -26,7 +26,7 @@ from infra.local.dynamodb import PROJECT
 from infra.local.functions import Function, Functions, Handler, Invocation
 
 #: By the template's names: which of the app's handlers is behind each function.
-HANDLERS: Final = {"Drive": "drive", "Work": "work", "Sweep": "sweep"}
+HANDLERS: Final = {"Drive": "drive", "Work": "work", "Sweep": "sweep", "Uploaded": "uploaded"}
 
 #: What a step may reach besides the public internet: this machine.
 _LOOPBACK: Final = "127.0.0.0/8,::1/128"
@@ -182,6 +182,7 @@ class LocalStack:
         self.resources = resources.create(
             self._name, self._clients, {"KeyPepper": self._pepper, "HttpAllow": _LOOPBACK}
         )
+        server.tell(self.resources.notifications)
         self._exit.callback(self._delete_table)
         self._environment = {
             **self.resources.environment,

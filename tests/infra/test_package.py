@@ -75,7 +75,7 @@ def test_every_function_has_a_name_a_role_a_log_and_a_retry_count_of_its_own(tra
         for item in transformed.values()
         if item["Type"] == "AWS::Lambda::EventInvokeConfig"
     }
-    assert retries == {"Drive": 2, "Work": 0, "Sweep": 0}
+    assert retries == {"Drive": 2, "Work": 0, "Sweep": 0, "Uploaded": 2}
 
 
 def test_timeouts_are_what_the_settings_say(transformed: template.Node) -> None:
@@ -85,7 +85,7 @@ def test_timeouts_are_what_the_settings_say(transformed: template.Node) -> None:
         if item["Type"] == "AWS::Lambda::Function"
     }
 
-    assert timeouts == {"APIHandler": 29, "Drive": 900, "Work": 900, "Sweep": 55}
+    assert timeouts == {"APIHandler": 29, "Drive": 900, "Work": 900, "Sweep": 55, "Uploaded": 60}
     assert timeouts["Drive"] == settings.Settings().function_timeout_seconds
 
 

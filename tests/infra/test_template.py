@@ -13,7 +13,7 @@ RESOLVER = template.Resolver(
         "Origins": {"Type": "CommaDelimitedList", "Default": "a, b"},
     },
     given={},
-    pseudo={"AWS::StackName": "here"},
+    pseudo={"AWS::StackName": "here", "AWS::StackId": "arn:stack/here/1234"},
     resources={("Table", ""): "table-1", ("Table", "Arn"): "arn:table-1"},
 )
 
@@ -29,6 +29,7 @@ RESOLVER = template.Resolver(
         ({"Fn::Sub": "${AWS::StackName}-${Color}-${Table.Arn}"}, "here-red-arn:table-1"),
         ({"Fn::Sub": ["${own}/*", {"own": {"Ref": "Table"}}]}, "table-1/*"),
         ({"Fn::Join": ["-", ["a", {"Ref": "Color"}]]}, "a-red"),
+        ({"Fn::Select": [2, {"Fn::Split": ["/", {"Ref": "AWS::StackId"}]}]}, "1234"),
         ({"deep": [{"Ref": "Color"}, 7, None]}, {"deep": ["red", 7, None]}),
     ],
 )
@@ -52,6 +53,17 @@ def test_short_forms_are_written_out_at_any_depth(tmp_path: Path) -> None:
         "b": {"StartAt": "A"},
         "c": [{"Ref": "Color"}],
     }
+
+
+def test_a_template_in_parts_is_one_and_says_nothing_twice(tmp_path: Path) -> None:
+    one, two, three = tmp_path / "1.yaml", tmp_path / "2.yaml", tmp_path / "3.yaml"
+    one.write_text("Resources: {A: 1, B: 2}\nOutputs: {O: 1}\n")
+    two.write_text("Resources: {C: 3}\n")
+    three.write_text("Resources: {B: 4}\n")
+
+    assert template.load(one, two) == {"Resources": {"A": 1, "B": 2, "C": 3}, "Outputs": {"O": 1}}
+    with pytest.raises(ValueError, match=r"3\.yaml has B once more"):
+        template.load(one, two, three)
 
 
 def test_the_state_machine_of_the_template_is_the_file_beside_it() -> None:
