@@ -17,6 +17,7 @@ from chalicelib.gateways.invoker import Invoker, LambdaInvoker
 from chalicelib.gateways.parking import Parking, StepFunctionsParking
 from chalicelib.gateways.payloads import PayloadStore, S3PayloadStore
 from chalicelib.gateways.uploads import S3Uploads, Uploads
+from chalicelib.settings import Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +67,14 @@ def _real() -> Outside:
         payloads=S3PayloadStore.of(here),
         parking=StepFunctionsParking.of(here),
         invoker=LambdaInvoker.of(here),
-        agents=EcsAgents.of(here),
+        agents=_agents(here),
         uploads=S3Uploads.of(here),
     )
+
+
+def _agents(here: Settings) -> Agents:
+    if here.agents != "local":
+        return EcsAgents.of(here)
+    from chalicelib.gateways.agents_local import LocalAgents  # noqa: PLC0415 - never on AWS
+
+    return LocalAgents.of(here)
