@@ -18,6 +18,12 @@ from chalicelib.store import usages
 from chalicelib.store.run_items import LARGEST_IN_ROOT, RunItem
 
 _KB: Final = 1024
+#: Units of putting a run: itself, its entries in two lists, and one in the sweep's index.
+_CREATION: Final = 1 + 2 + 1
+#: Of its end: itself, its entries in two lists, which move, and the one in the sweep's index, which goes.
+_END: Final = 1 + 4 + 1
+#: Of telling its parent: an event, and the parent with its entry in the sweep's index, which moves.
+_TELLING: Final = 1 + 1 + 2
 
 #: Of the write that gives a lease back: the run, and its entry in the sweep's index, which moves.
 RELEASE: Final = Units(write_halves=2 + 4)
@@ -29,34 +35,31 @@ WAKE: Final = Units(write_halves=2)
 
 def creation(run: Run, *, beside: int) -> Units:
     """Return what it costs to put a run, with so many other items in the same transaction."""
-    return Units(write_halves=_CREATION + _together(beside) + _apart(run.payload), s3_writes=_in_s3(run.payload))
+    # A payload apart goes with the run, each KB of it like an item of its own.
+    return Units(
+        write_halves=_written(_CREATION, beside + _apart(run.payload) // 2),
+        s3_writes=1 if isinstance(run.payload, Offloaded) else 0,
+    )
 
 
 def end(run: Run) -> Units:
     """Return what it costs to record the end of a run: its entries in lists move, and its parent is told."""
-    beside = (1 if run.counted else 0) + (2 if run.parent_run_id is not None else 0)
-    return Units(write_halves=_END + _together(beside) + _apart(run.output))
+    beside = (1 if run.counted else 0) + (_TELLING if run.parent_run_id is not None else 0)
+    return Units(write_halves=_written(_END, beside) + _apart(run.output))
 
 
-#: The run, its entries in two lists, and one in the sweep's index.
-_CREATION: Final = 2 + 4 + 2
-#: The run, its entries in two lists, which move, and the one in the sweep's index, which goes.
-_END: Final = 2 + 8 + 2
+def _written(units: int, beside: int) -> int:
+    """Return the halves of a write of so many units with so many others beside it: in a transaction all count twice.
 
-
-def _together(beside: int) -> int:
-    """Return what a transaction adds: twice the price for the run itself, and for each other item."""
-    return 2 + 4 * beside if beside else 0
+    Of entries in indexes, that is what DynamoDB Local says; what AWS charges for those may be less.
+    """
+    return 2 * units if beside == 0 else 4 * (units + beside)
 
 
 def _apart(value: Value) -> int:
     """Return what it costs to write a value apart from the run; one that lies in S3 has been counted there."""
     size = 0 if isinstance(value, Offloaded) else size_of(value)
     return 2 * -(-size // _KB) if size > LARGEST_IN_ROOT else 0
-
-
-def _in_s3(value: Value) -> int:
-    return 1 if isinstance(value, Offloaded) else 0
 
 
 def additions(used: Units) -> list[Action]:

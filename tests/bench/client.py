@@ -6,12 +6,13 @@ import http.client
 import json
 import socket
 import uuid
-from collections.abc import Sequence
-from types import TracebackType
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 _SUCCESS = range(200, 300)
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class Client:
@@ -32,9 +33,9 @@ class Client:
     ) -> None:
         self._connection.close()
 
-    def post(self, path: str, body: Any) -> Any:
-        """Send a POST and return the JSON that it was answered with."""
-        return self._ask("POST", path, json.dumps(body).encode())
+    def post(self, path: str, body: Any, *, key: str | None = None) -> Any:
+        """Send a POST, with an idempotency key if one is given, and return the JSON that it was answered with."""
+        return self._ask("POST", path, json.dumps(body).encode(), {"Idempotency-Key": key} if key else {})
 
     def get(self, path: str) -> Any:
         """Send a GET and return the JSON that it was answered with."""
@@ -44,8 +45,8 @@ class Client:
         """Send a DELETE, which is answered with nothing."""
         self._ask("DELETE", path, None)
 
-    def _ask(self, method: str, path: str, body: bytes | None) -> Any:
-        self._connection.request(method, path, body=body, headers=self._headers)
+    def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str] = _NONE) -> Any:
+        self._connection.request(method, path, body=body, headers={**self._headers, **headers})
         answer = self._connection.getresponse()
         text = answer.read()
         if answer.status not in _SUCCESS:
@@ -71,8 +72,9 @@ def publish(client: Client, steps: Sequence[Any], **settings: Any) -> str:
     return f"/api/workflows/{created['id']}"
 
 
-def trigger(client: Client, path: str) -> str:
+def trigger(client: Client, path: str, *, key: str | None = None) -> str:
     """Start a run and return its id."""
-    answer = client.post(f"{path}/trigger", {"connectionId": "conn_default", "params": {"orderId": "ord_001"}})
+    body = {"connectionId": "conn_default", "params": {"orderId": "ord_001"}}
+    answer = client.post(f"{path}/trigger", body, key=key)
     run_id: str = answer["instanceId"]
     return run_id
