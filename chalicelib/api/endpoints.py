@@ -108,8 +108,9 @@ class Endpoint:
 
     @property
     def takes_key(self) -> bool:
-        """Whether a request may carry an Idempotency-Key that the API itself keeps."""
-        return self.scope is not None and self.method in self.dialect.repeatable
+        """Whether a request may carry an Idempotency-Key that the API itself keeps; a view that reads it keeps it."""
+        read = self.headers is not None and "idempotency_key" in self.headers.model_fields
+        return not read and self.scope is not None and self.method in self.dialect.repeatable
 
     @property
     def parameters(self) -> tuple[str, ...]:

@@ -39,6 +39,8 @@ class IdempotencyRecord:
 class Once:
     """A caller's wish that a request take effect once, however often it is sent."""
 
+    #: The kind of request that the key is unique for; without ``#``.
+    scope: str
     #: The key as its sender wrote it.
     key: str
     #: Of the request, so that another with the same key is refused.

@@ -15,7 +15,7 @@ from chalicelib.domain.refusal import BadRequest, Conflict, Detail, IdempotencyM
 from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.step import StepRecord
 from chalicelib.domain.usage import NO_UNITS, Units
-from chalicelib.domain.value import Json
+from chalicelib.domain.value import Json, Offloaded
 from chalicelib.domain.workflow import MOST_TAGS, Deployment, WorkflowKind, WorkflowSettings
 from chalicelib.gateways.errors import CallFailed
 from chalicelib.services import connections, versions, workflows
@@ -61,6 +61,10 @@ class Start:
     tags: Mapping[str, str] = field(default_factory=dict)
     #: By ref, whether a step is to run.
     overrides: Mapping[str, bool] = field(default_factory=dict)
+    #: Its place among its workflow's runs, if it has been given one.
+    number: int | None = None
+    #: What lists show of a payload that is too large for them to read.
+    excerpt: str | None = None
     #: The run that starts it, if it is a sub-workflow, and the step that waits for it, if one does.
     parent: Run | None = None
     parent_step: str | None = None
@@ -136,7 +140,8 @@ def begin(
 ) -> Triggered:
     """Start a run of what is deployed; see ``launch``."""
     run = _run(deployment, start, now=now, outside=outside)
-    return launch(run, settings=deployment.settings, now=now, outside=outside, once=once)
+    excerpt = start.excerpt if isinstance(run.payload, Offloaded) else None
+    return launch(run, settings=deployment.settings, now=now, outside=outside, once=once, excerpt=excerpt)
 
 
 def launch(
@@ -148,6 +153,7 @@ def launch(
     once: Once | None = None,
     records: Sequence[StepRecord] = (),
     history: HistoryRecord | None = None,
+    excerpt: str | None = None,
 ) -> Triggered:
     """Record a new run and have it driven; one that was started under this id or key before is returned instead.
 
@@ -163,6 +169,7 @@ def launch(
             most_concurrent=settings.max_concurrent_runs,
             records=records,
             history=history,
+            excerpt=excerpt,
         )
     except (Exists, Busy, Full) as error:
         # The same start was faster, perhaps this very one with its answer lost: its run is the answer, once it can be
@@ -220,6 +227,7 @@ def _run(deployment: Deployment, start: Start, *, now: datetime, outside: Outsid
         triggered_by=start.triggered_by,
         created_by=start.created_by,
         created_by_key_id=start.created_by_key_id,
+        number=start.number,
         created_at=now,
         updated_at=now,
         expires_at=now + settings.timeout if settings.timeout is not None else None,
@@ -247,9 +255,14 @@ def _used(run: Run, *, beside: int) -> Units:
 
 def _not_started(error: StoreError, settings: WorkflowSettings, once: Once | None) -> Exception:
     if isinstance(error, Full):
-        limit = settings.max_concurrent_runs
-        return TooMany(f"workflow has {limit} active runs, its max_concurrent_runs; try again once one has ended")
+        return no_place(settings)
     return error if once is None else Conflict("a request with this Idempotency-Key is still in flight")
+
+
+def no_place(settings: WorkflowSettings) -> TooMany:
+    """Return what is said to whom a workflow has as many runs as it may."""
+    limit = settings.max_concurrent_runs
+    return TooMany(f"workflow has {limit} active runs, its max_concurrent_runs; try again once one has ended")
 
 
 def _tags(settings: WorkflowSettings, tags: Mapping[str, str]) -> Mapping[str, str]:
@@ -278,7 +291,7 @@ def _disabled(deployment: Deployment, overrides: Mapping[str, bool], values: Val
 def use_of(once: Once, run: Run, now: datetime) -> IdempotencyRecord:
     """Return the record that an idempotency key has been used, for this run."""
     return IdempotencyRecord(
-        scope=TRIGGER,
+        scope=once.scope,
         key=once.key,
         project_id=run.project_id,
         request_digest=once.request_digest,
@@ -290,7 +303,11 @@ def use_of(once: Once, run: Run, now: datetime) -> IdempotencyRecord:
 
 def first_use(project_id: str, once: Once, now: datetime) -> Run | None:
     """Return the run that the key was first used for; None if the key is free."""
-    record = idempotency.load(project_id, TRIGGER, once.key, now=now)
+    return of_use(idempotency.load(project_id, once.scope, once.key, now=now), once)
+
+
+def of_use(record: IdempotencyRecord | None, once: Once) -> Run | None:
+    """Return the run that a key has been used for, by its record; None if the key is free."""
     if record is None or record.run_id is None:
         return None
     if record.request_digest != once.request_digest:

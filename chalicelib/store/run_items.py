@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Self
 
 from chalicelib.domain.run import Lease, Run, RunStatus
@@ -30,6 +30,12 @@ class ValueItem(Item):
             text = values.inline(value)
             if text is not None and _large(text):
                 yield cls(*key_of(run.id, values.digest_of(text)), text=text)
+
+    @classmethod
+    def of_excerpt(cls, run_id: str, excerpt: str | None) -> Iterator[ValueItem]:
+        """Yield what lists show of a prompt that they cannot read, if there is any such."""
+        if excerpt is not None:
+            yield cls(*keys.run_excerpt(run_id), text=excerpt)
 
 
 class RunItem(Item):
@@ -228,6 +234,12 @@ def _text_or_digest(value: Value) -> tuple[str | None, str | None]:
 
 def _large(text: str) -> bool:
     return len(text.encode()) > LARGEST_IN_ROOT
+
+
+def excerpts(run_ids: Iterable[str]) -> dict[str, str]:
+    """Return the beginnings of runs' prompts, by the run's id, in one batch; those that have none are left out."""
+    wanted = {keys.run_excerpt(run_id): run_id for run_id in run_ids}
+    return {wanted[key]: raw["text"]["S"] for key, raw in get_many(wanted).items()}
 
 
 def whole(items: Sequence[RunItem]) -> list[Run]:

@@ -94,22 +94,21 @@ def put(
     most_concurrent: int = 0,
     records: Sequence[StepRecord] = (),
     history: HistoryRecord | None = None,
+    excerpt: str | None = None,
 ) -> None:
     """Create a run, and with it the record of the idempotency key that asked for it; Exists if either is there.
 
-    A run that counts is Full where ``most_concurrent`` of its workflow are counted already. A large payload is written
-    first. If the run's own write then fails, nothing points to it, and under its digest it is in nobody's way. With the
-    run come the ``records`` that it begins with, and what is to be known of its start; that is part of another run's
-    ``history``, where it repeats one.
+    A run that counts is Full where ``most_concurrent`` of its workflow are counted already. With the run come a payload
+    too large to lie in it, or the ``excerpt`` of one that is too large for the table; the ``records`` that it begins
+    with, and what is to be known of its start; that is part of another run's ``history``, where it repeats one.
     """
-    for item in ValueItem.of(run):
-        transactions.make(transactions.put(item))
     root = transactions.create(RunItem.of(run), part="run")
     beside = (
         *([idempotency_records.creation(idempotency)] if idempotency is not None else ()),
         root,
         *([counters.addition(run.workflow_id, most_concurrent)] if run.counted else ()),
         *([histories.creation(history)] if history is not None else ()),
+        *(transactions.put(item) for item in (*ValueItem.of(run), *ValueItem.of_excerpt(run.id, excerpt))),
         *_beginnings(run.id, records),
     )
     if len(beside) > 1:

@@ -146,7 +146,7 @@ def test_the_same_key_is_answered_with_its_run_although_it_took_the_last_place(
 ) -> None:
     one = a_deployment(WorkflowSettings(max_concurrent_runs=1))
     monkeypatch.setattr(deployments, "load", lambda _workflow, _connection: one)
-    once = Once(key="k", request_digest="d")
+    once = Once(scope="trigger", key="k", request_digest="d")
     first, again = (trigger(deployed, once=once) for _ in range(2))
     assert (again.run.id, again.replayed) == (first.run.id, True)
 

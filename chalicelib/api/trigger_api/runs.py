@@ -16,6 +16,7 @@ from chalicelib.domain.idempotency import Once, request_digest
 from chalicelib.domain.refusal import TooLarge
 from chalicelib.domain.value import size_of
 from chalicelib.services import connections, identifiers, runs
+from chalicelib.services.starts import TRIGGER
 
 #: In bytes of JSON, as compact as JavaScript writes it: 100 KB.
 LONGEST_PARAMS: Final = 102_400
@@ -151,6 +152,7 @@ def _once(workflow_id: str, body: TriggerRun, headers: TriggerHeaders) -> Once |
     if headers.idempotency_key is None:
         return None
     return Once(
+        scope=TRIGGER,
         key=headers.idempotency_key,
         request_digest=request_digest([workflow_id, body.connection_id, body.params]),
     )
