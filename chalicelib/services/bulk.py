@@ -1,4 +1,4 @@
-"""One verb on many runs: each by itself, some at a time, so that the trouble of one is told and spoils no other."""
+"""One verb on many objects: each by itself, some at a time, so that the trouble of one is told and spoils no other."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from chalicelib.services.verbs import Ask
 
 log = logging.getLogger("stepwell.bulk")
 
-#: Runs that are acted on at the same time. A verb on a run with a live driver waits 300 ms: a hundred take 4 seconds.
+#: Those that are acted on at the same time. A verb on a run with a live driver waits 300 ms: a hundred take 4 seconds.
 SIDE_BY_SIDE: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True)
 class Done:
-    """What became of one run of many."""
+    """What became of one of many."""
 
-    run_id: str
+    #: The run's or workflow's that was named.
+    id: str
     #: The run that was started in its place, if that was asked for and is done.
     new_id: str | None = None
     #: Why it was not done; none where it was.
@@ -50,9 +51,9 @@ def cancel(
 
     def canceled(run_id: str) -> Done:
         verbs.terminate(project_id, run_id, ask=ask, manners=WORKFLOW_RUNS_API, now=now, outside=outside, clock=clock)
-        return Done(run_id=run_id)
+        return Done(id=run_id)
 
-    return _each(run_ids, canceled)
+    return each(run_ids, canceled, noun="Run")
 
 
 def replay(
@@ -73,29 +74,30 @@ def replay(
         started = retries.retry(
             project_id, run_id, new_id=new_id(run_id), ask=ask, now=now, outside=outside, settings_of=settings_of
         )
-        return Done(run_id=run_id, new_id=started.id)
+        return Done(id=run_id, new_id=started.id)
 
-    return _each(run_ids, replayed)
+    return each(run_ids, replayed, noun="Run")
 
 
-def _each(run_ids: Sequence[str], act: Callable[[str], Done]) -> tuple[Done, ...]:
-    """Act on each run once; an id that is given again counts as failed."""
+def each(ids: Sequence[str], act: Callable[[str], Done], *, noun: str) -> tuple[Done, ...]:
+    """Act on each object once; an id that is given again counts as failed, and so does one that nothing can have."""
     with ThreadPoolExecutor(max_workers=SIDE_BY_SIDE) as pool:
-        acted = {done.run_id: done for done in pool.map(lambda one: _told(one, act), dict.fromkeys(run_ids))}
-    again = {run_id: Done(run_id=run_id, refused=Conflict("duplicate")) for run_id in acted}
-    return tuple(acted.pop(run_id, again[run_id]) for run_id in run_ids)
+        acted = {done.id: done for done in pool.map(lambda one: _told(one, act, noun), dict.fromkeys(ids))}
+    again = {id_: Done(id=id_, refused=Conflict("duplicate")) for id_ in acted}
+    return tuple(acted.pop(id_, again[id_]) for id_ in ids)
 
 
-def _told(run_id: str, act: Callable[[str], Done]) -> Done:
+def _told(id_: str, act: Callable[[str], Done], noun: str) -> Done:
+    about = {"of": noun, "id": id_}
     try:
-        return act(identifiers.known_form(run_id, "Run"))
+        return act(identifiers.known_form(id_, noun))
     except Refusal as refused:
-        return Done(run_id=run_id, refused=refused)
+        return Done(id=id_, refused=refused)
     except PASSING as error:
-        log.warning("no answer", extra={"action": "part_unavailable", "run_id": run_id, "fault": describe(error)})
+        log.warning("no answer", extra={"action": "part_unavailable", **about, "fault": describe(error)})
         later = TryLater("a part of Stepwell does not answer at this moment; try again")
-        return Done(run_id=run_id, refused=later)
-    except Exception as error:  # noqa: BLE001 - the outermost loop: what befalls one run must not spoil the others
-        told = {"action": "bulk_failed", "run_id": run_id, "fault": describe(error)}
+        return Done(id=id_, refused=later)
+    except Exception as error:  # noqa: BLE001 - the outermost loop: what befalls one must not spoil the others
+        told = {"action": "bulk_failed", **about, "fault": describe(error)}
         log.error("one of many failed", extra=told)  # noqa: TRY400 - a traceback may hold what a user sent
-        return Done(run_id=run_id, refused=TryLater("internal error"))
+        return Done(id=id_, refused=TryLater("internal error"))

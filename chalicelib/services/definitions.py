@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from chalicelib.domain.definition import Definition
+from chalicelib.domain.refusal import NotFound
 from chalicelib.domain.run import Run
 from chalicelib.domain.scope import RunFacts
 from chalicelib.services import versions
 from chalicelib.services.values import Values
 
 
+class Gone(NotFound):
+    """The run's workflow was removed for good, and with it what the run ran; its own record stays."""
+
+
 def of(run: Run, values: Values) -> Definition:
     """Return the definition of the version that the run started with; kept in this process, as it never changes."""
-    return versions.definition(run.workflow_id, run.version, run.version_id, values)
+    try:
+        return versions.definition(run.workflow_id, run.version, run.version_id, values)
+    except NotFound:
+        message = "the run's workflow was permanently deleted, and with it the definition of its steps"
+        raise Gone(message) from None
 
 
 def facts(run: Run) -> RunFacts:

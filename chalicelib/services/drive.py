@@ -32,7 +32,7 @@ from chalicelib.domain.starting import Driver, Limits
 from chalicelib.domain.step import Claim, StepRecord, StepStatus
 from chalicelib.domain.value import Offloaded
 from chalicelib.gateways.errors import Unavailable
-from chalicelib.services import abandoned, definitions, emissions, heartbeats, rest
+from chalicelib.services import abandoned, definitions, emissions, heartbeats, orphans, rest
 from chalicelib.services.attempts import WIDE, Attempts, attempts, is_inline
 from chalicelib.services.clock import Clock, SystemClock
 from chalicelib.services.outside import Outside, current
@@ -110,7 +110,11 @@ class _Drive:
 
         Superseded when the run changes meanwhile.
         """
-        decision = self._judge(loaded)
+        try:
+            decision = self._judge(loaded)
+        except definitions.Gone:
+            orphans.end(loaded.run, loaded.records.values(), now=self.clock.now(), outside=self.outside)
+            return
         if self._is_at_rest(decision):
             return
         decision = self._take_lease(decision)

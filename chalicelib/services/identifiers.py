@@ -44,6 +44,6 @@ def deployment_id() -> str:
     return f"dep_{uuid.uuid4().hex}"
 
 
-def version_id() -> str:
-    """Return a new version's id."""
-    return f"wfv_{uuid.uuid4().hex}"
+def version_id(derived: str | None = None) -> str:
+    """Return a new version's id; of a UUID that its request leads to, if it has one, so that it is made once."""
+    return f"wfv_{(uuid.uuid4() if derived is None else uuid.UUID(derived)).hex}"

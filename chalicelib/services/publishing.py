@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
 from chalicelib.domain.access import Actor
 from chalicelib.domain.refusal import BadRequest, Conflict, Detail, Invalid
 from chalicelib.domain.value import Json
-from chalicelib.domain.workflow import Deployment, Workflow, WorkflowKind, WorkflowSettings, WorkflowVersion
-from chalicelib.services import contents, identifiers, versions, workflows
+from chalicelib.domain.workflow import Deployment, Outline, Workflow, WorkflowKind, WorkflowSettings, WorkflowVersion
+from chalicelib.services import contents, identifiers, summaries, versions, workflows
 from chalicelib.services.connections import DEFAULT_CONNECTION
 from chalicelib.services.contents import Content
 from chalicelib.services.judging import judged_anew
@@ -46,10 +46,13 @@ class Draft:
     """A workflow to be created."""
 
     name: str
-    slug: str
+    #: None where the workflow is called by its id alone.
+    slug: str | None = None
     description: str
-    steps: Sequence[Json]
-    settings: WorkflowSettings
+    #: One of the two, in the form of the API that it is saved through.
+    steps: Sequence[Json] | None = None
+    pipeline: Mapping[str, Json] | None = None
+    settings: WorkflowSettings = field(default_factory=WorkflowSettings)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +72,7 @@ def create(project_id: str, workflow_id: str, *, draft: Draft, actor: Actor, now
 
     An id is given a second time only by a request that was cut off and is made again.
     """
-    content = Content(steps=draft.steps, kind=WorkflowKind.WORKFLOW, settings=draft.settings)
-    contents.compiled(content)
+    content = Content(steps=draft.steps, pipeline=draft.pipeline, kind=WorkflowKind.WORKFLOW, settings=draft.settings)
     workflow = _created(
         project_id,
         workflow_id,
@@ -78,9 +80,10 @@ def create(project_id: str, workflow_id: str, *, draft: Draft, actor: Actor, now
         slug=draft.slug,
         description=draft.description,
         settings=draft.settings,
+        outline=contents.outline_of(content),
         now=now,
     )
-    return _put(workflow, content, actor=actor, now=now)
+    return _put(workflow, content, summary=summaries.CREATED, actor=actor, now=now)
 
 
 def load(project_id: str, workflow_id: str) -> Published:
@@ -96,15 +99,16 @@ def change(project_id: str, workflow_id: str, *, changes: Changes, actor: Actor,
 
     def use_case() -> Published:
         before = load(project_id, workflow_id)
-        content = _changed(before, changes)
-        workflow = before.workflow
+        workflow, content = before.workflow, _changed(before, changes)
         renamed = replace(
             workflow,
             name=workflow.name if changes.name is UNCHANGED else changes.name,
             slug=workflow.slug if changes.slug is UNCHANGED else changes.slug,
             description=workflow.description if changes.description is UNCHANGED else changes.description,
+            outline=workflow.outline if changes.steps is UNCHANGED else contents.outline_of(content),
         )
-        return _publish(workflow, renamed, content, actor=actor, now=now)
+        summary = summaries.changed(workflow, renamed, before.content, content)
+        return publish(workflow, renamed, content, summary=summary, actor=actor, now=now)
 
     return judged_anew(use_case)
 
@@ -121,23 +125,11 @@ def clone(
 ) -> Published:
     """Create a workflow of what another holds now; its name and slug say that it is a copy unless they are given."""
     origin = load(project_id, workflow_id)
-    if origin.content is None:
-        raise BadRequest("workflow has no version to clone")
-    settings = origin.workflow.settings
-    content = replace(origin.content, settings=settings)
 
     def use_case() -> Published:
-        workflow = _created(
-            project_id,
-            new_id,
-            name=f"{origin.workflow.name[: _LONGEST_NAME - len(_COPY)]}{_COPY}" if name is None else name,
-            slug=_free_slug(origin.workflow, new_id) if slug is None else slug,
-            description=origin.workflow.description,
-            settings=settings,
-            now=now,
-        )
+        free = _free_slug(origin.workflow, new_id) if slug is None else slug
         try:
-            return _put(workflow, content, actor=actor, now=now)
+            return copy(origin, new_id, name=name, slug=free, longest_name=_LONGEST_NAME, actor=actor, now=now)
         except SlugTaken as taken:
             if slug is not None:
                 raise
@@ -146,9 +138,83 @@ def clone(
     return judged_anew(use_case)
 
 
+def copy(
+    origin: Published,
+    new_id: str,
+    *,
+    name: str | None,
+    slug: str | None,
+    longest_name: int,
+    actor: Actor,
+    now: datetime,
+) -> Published:
+    """Create a workflow of what another held when it was loaded, its settings and schedule among it."""
+    if origin.content is None:
+        raise BadRequest("workflow has no version to clone")
+    content = replace(origin.content, settings=origin.workflow.settings)
+    workflow = _created(
+        origin.workflow.project_id,
+        new_id,
+        name=f"{origin.workflow.name[: longest_name - len(_COPY)]}{_COPY}" if name is None else name,
+        slug=slug,
+        description=origin.workflow.description,
+        settings=content.settings,
+        outline=origin.workflow.outline,
+        now=now,
+    )
+    return _put(workflow, content, summary=summaries.copied(origin.workflow), actor=actor, now=now)
+
+
 def of_slug(project_id: str, slug: str) -> Workflow | None:
     """Return the workflow of a project that has a slug, if there is one."""
     return store.find_by_slug(project_id, slug)
+
+
+def publish(
+    before: Workflow,
+    renamed: Workflow,
+    content: Content,
+    *,
+    summary: str,
+    actor: Actor,
+    now: datetime,
+    restored_from: str | None = None,
+    derived_id: str | None = None,
+) -> Published:
+    """Store the next version; Superseded if the workflow, or what is deployed, is no longer what it was judged on.
+
+    ``renamed`` is the workflow under its name of then, with the content's outline. The sweep may set ``due_at``
+    meanwhile without counting the revision, and have it set back here: the run that it has started then is there
+    already when it is started again. A version whose ``derived_id`` is taken has been stored by the same request
+    before, and the workflow as it stands is the answer.
+    """
+    replaces = deployment_store.load(before.id, DEFAULT_CONNECTION)
+    made = versions.next_version(
+        renamed,
+        content,
+        summary=summary,
+        actor=actor,
+        now=now,
+        restored_from=restored_from,
+        derived_id=derived_id,
+    )
+    version = replace(made, deployed=True)
+    after = replace(
+        renamed,
+        current_version=version.number,
+        settings=content.settings,
+        due_at=_due_again(before, content.settings, now),
+        updated_at=now,
+        revision=before.revision + 1,
+    )
+    deployment = deployment_of(after, version, actor, now)
+    try:
+        store.publish(after, version, deployment, before=before, replaces=replaces)
+    except Exists as taken:
+        if taken.part == "version":
+            return load(before.project_id, before.id)
+        raise slug_taken(after) from None
+    return Published(workflow=after, version=version, content=content)
 
 
 def _created(
@@ -156,9 +222,10 @@ def _created(
     workflow_id: str,
     *,
     name: str,
-    slug: str,
+    slug: str | None,
     description: str,
     settings: WorkflowSettings,
+    outline: Outline,
     now: datetime,
 ) -> Workflow:
     return Workflow(
@@ -171,58 +238,34 @@ def _created(
         updated_at=now,
         slug=slug,
         settings=settings,
+        outline=outline,
         current_version=1,
-        due_at=_due_at(settings, now),
+        due_at=due_at(settings, now),
     )
 
 
-def _put(workflow: Workflow, content: Content, *, actor: Actor, now: datetime) -> Published:
+def _put(workflow: Workflow, content: Content, *, summary: str, actor: Actor, now: datetime) -> Published:
     """Store a new workflow. All of it is new or nothing is written, so there is nothing to race with but its slug."""
     first = replace(workflow, current_version=0)
-    version = replace(versions.next_version(first, content, actor=actor, now=now), deployed=True)
+    made = versions.next_version(first, content, summary=summary, actor=actor, now=now)
+    version = replace(made, deployed=True)
     try:
-        store.create(workflow, version, _deployment(workflow, version, actor, now))
+        store.create(workflow, version, deployment_of(workflow, version, actor, now))
     except Exists:
         there = store.load(workflow.id)
         if there is None or there.project_id != workflow.project_id:
-            raise _slug_taken(workflow) from None
+            raise slug_taken(workflow) from None
         return load(workflow.project_id, workflow.id)
     return Published(workflow=workflow, version=version, content=content)
 
 
-def _publish(before: Workflow, renamed: Workflow, content: Content, *, actor: Actor, now: datetime) -> Published:
-    """Store the next version; Superseded if the workflow, or what is deployed, is no longer what it was judged on.
-
-    The sweep may set ``due_at`` meanwhile without counting the revision, and have it set back here: the run that it
-    has started then is there already when it is started again.
-    """
-    replaces = deployment_store.load(before.id, DEFAULT_CONNECTION)
-    version = replace(versions.next_version(before, content, actor=actor, now=now), deployed=True)
-    after = replace(
-        renamed,
-        current_version=version.number,
-        settings=content.settings,
-        due_at=_due_again(before, content.settings, now),
-        updated_at=now,
-        revision=before.revision + 1,
-    )
-    deployment = _deployment(after, version, actor, now)
-    try:
-        store.publish(after, version, deployment, before=before, replaces=replaces)
-    except Exists:
-        raise _slug_taken(after) from None
-    return Published(workflow=after, version=version, content=content)
-
-
 def _changed(before: Published, changes: Changes) -> Content:
-    """Return the content after changes. What has not changed was judged when it was saved."""
+    """Return the content after changes; its outline is judged with it. What has not changed was when it was saved."""
     settings = before.workflow.settings
     if changes.settings is not UNCHANGED:
         settings = changes.settings(settings)
     if changes.steps is not UNCHANGED:
-        content = Content(steps=changes.steps, kind=WorkflowKind.WORKFLOW, settings=settings)
-        contents.compiled(content)
-        return content
+        return Content(steps=changes.steps, kind=WorkflowKind.WORKFLOW, settings=settings)
     if before.content is None:
         raise BadRequest("workflow has no version yet: send its steps")
     return replace(before.content, settings=settings)
@@ -236,7 +279,8 @@ def _whole(workflow: Workflow) -> Published:
     return Published(workflow=workflow, version=version, content=content)
 
 
-def _deployment(workflow: Workflow, version: WorkflowVersion, actor: Actor, now: datetime) -> Deployment:
+def deployment_of(workflow: Workflow, version: WorkflowVersion, actor: Actor, now: datetime) -> Deployment:
+    """Return that a workflow's version is deployed where each is that is saved here, not stored yet."""
     return Deployment(
         id=identifiers.deployment_id(),
         project_id=workflow.project_id,
@@ -256,10 +300,10 @@ def _due_again(before: Workflow, settings: WorkflowSettings, now: datetime) -> d
     """Return when a schedule is due, where its workflow changes: what is due already stays so."""
     parts = ("cron", "cron_timezone", "enabled")
     same = all(getattr(before.settings, part) == getattr(settings, part) for part in parts)
-    return before.due_at if same and before.due_at is not None else _due_at(settings, now)
+    return before.due_at if same and before.due_at is not None else due_at(settings, now)
 
 
-def _due_at(settings: WorkflowSettings, now: datetime) -> datetime | None:
+def due_at(settings: WorkflowSettings, now: datetime) -> datetime | None:
     """Return when a schedule is due first, or refuse it; the calendar is loaded with the first schedule."""
     if settings.cron is None and settings.cron_timezone == WorkflowSettings.cron_timezone:
         return None
@@ -289,7 +333,8 @@ def _free_slug(origin: Workflow, new_id: str) -> str:
     raise Conflict(f"{_MOST_COPIES} copies have their slugs from this one: say which slug this copy is to have")
 
 
-def _slug_taken(workflow: Workflow) -> SlugTaken:
+def slug_taken(workflow: Workflow) -> SlugTaken:
+    """Return the refusal of a workflow's slug, which names who has it."""
     holder = store.find_by_slug(workflow.project_id, str(workflow.slug))
     by = f" by workflow {holder.id}" if holder is not None else ""
     return SlugTaken(f'slug "{workflow.slug}" is taken{by}', field="slug")

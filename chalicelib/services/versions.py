@@ -14,8 +14,8 @@ from chalicelib.domain.definition import Definition
 from chalicelib.domain.refusal import NotFound
 from chalicelib.domain.value import Json
 from chalicelib.domain.workflow import Workflow, WorkflowVersion
-from chalicelib.services import identifiers, workflows
-from chalicelib.services.contents import Content, compiled, content_of, source_of, values_of
+from chalicelib.services import identifiers, summaries, workflows
+from chalicelib.services.contents import Content, compiled, content_of, outline_of, source_of, values_of
 from chalicelib.services.judging import judged_anew
 from chalicelib.services.values import Values
 from chalicelib.store import versions as store
@@ -54,13 +54,23 @@ def save(project_id: str, workflow_id: str, *, ir: Json, actor: Actor, now: date
 
 def save_newest(workflow: Workflow, content: Content, *, actor: Actor, now: datetime) -> Saved:
     """Save a content as the newest version, under what the workflow says; Superseded if the workflow has moved on."""
-    content = _valid(workflow, content)
+    content = replace(content, trigger_code=workflow.trigger_code, settings=workflow.settings)
+    outlined = replace(workflow, outline=outline_of(content, compiled(content)))
     newest = find_newest(workflow)
     if newest is None or newest.deployed:
-        return Saved(version=_append(workflow, content, actor=actor, now=now), new=True)
+        summary = summaries.CREATED if newest is None else summaries.SAVED
+        return Saved(version=append(outlined, content, summary=summary, actor=actor, now=now), new=True)
     source = source_of(content, values_of(workflow.project_id))
-    overwritten = replace(newest, source=source, updated_at=now, restored_from=None)
-    store.overwrite(overwritten, workflow=replace(workflow, updated_at=now, revision=workflow.revision + 1))
+    overwritten = replace(
+        newest,
+        source=source,
+        updated_at=now,
+        restored_from=None,
+        name=workflow.name,
+        description=workflow.description,
+        summary=summaries.overwritten(newest.summary),
+    )
+    store.overwrite(overwritten, workflow=replace(outlined, updated_at=now, revision=workflow.revision + 1))
     return Saved(version=overwritten, new=False)
 
 
@@ -70,23 +80,47 @@ def revert(project_id: str, workflow_id: str, version_id: str, *, actor: Actor, 
     def use_case() -> WorkflowVersion:
         workflow = workflows.load(project_id, workflow_id)
         earlier = load(workflow, version_id)
-        content = _valid(workflow, content_of(earlier, values_of(project_id)))
-        return _append(workflow, content, actor=actor, now=now, restored_from=earlier.id)
+        content = content_of(earlier, values_of(project_id))
+        content = replace(content, trigger_code=workflow.trigger_code, settings=workflow.settings)
+        outlined = replace(workflow, outline=outline_of(content, compiled(content)))
+        summary = summaries.restored(earlier.number)
+        return append(outlined, content, summary=summary, actor=actor, now=now, restored_from=earlier.id)
 
     return judged_anew(use_case)
+
+
+def append(
+    workflow: Workflow,
+    content: Content,
+    *,
+    summary: str,
+    actor: Actor,
+    now: datetime,
+    restored_from: str | None = None,
+) -> WorkflowVersion:
+    """Store a content as one more version, together with its workflow as it is to be from now on.
+
+    Superseded if the stored workflow is not of the revision that this one has.
+    """
+    version = next_version(workflow, content, summary=summary, actor=actor, now=now, restored_from=restored_from)
+    moved_on = replace(workflow, current_version=version.number, updated_at=now, revision=workflow.revision + 1)
+    store.create(version, workflow=moved_on)
+    return version
 
 
 def next_version(
     workflow: Workflow,
     content: Content,
     *,
+    summary: str,
     actor: Actor,
     now: datetime,
     restored_from: str | None = None,
+    derived_id: str | None = None,
 ) -> WorkflowVersion:
-    """Return the version that comes after a workflow's newest, not stored yet."""
+    """Return the version that comes after a workflow's newest, under its name of now, not stored yet."""
     return WorkflowVersion(
-        id=identifiers.version_id(),
+        id=identifiers.version_id(derived_id),
         workflow_id=workflow.id,
         number=workflow.current_version + 1,
         source=source_of(content, values_of(workflow.project_id)),
@@ -94,6 +128,9 @@ def next_version(
         created_at=now,
         updated_at=now,
         restored_from=restored_from,
+        name=workflow.name,
+        description=workflow.description,
+        summary=summary,
     )
 
 
@@ -150,32 +187,6 @@ def reset() -> None:
     """Keep no definition any longer (tests, the local stack)."""
     with _keeping:
         _kept.clear()
-
-
-def _valid(workflow: Workflow, content: Content) -> Content:
-    """Return a graph or steps with the workflow's trigger code and settings, if they make a definition."""
-    content = replace(content, trigger_code=workflow.trigger_code, settings=workflow.settings)
-    compiled(content)
-    return content
-
-
-def _append(
-    workflow: Workflow,
-    content: Content,
-    *,
-    actor: Actor,
-    now: datetime,
-    restored_from: str | None = None,
-) -> WorkflowVersion:
-    version = next_version(workflow, content, actor=actor, now=now, restored_from=restored_from)
-    moved_on = replace(
-        workflow,
-        current_version=version.number,
-        updated_at=now,
-        revision=workflow.revision + 1,
-    )
-    store.create(version, workflow=moved_on)
-    return version
 
 
 def _recall(version_id: str) -> Definition | None:

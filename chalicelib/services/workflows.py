@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import functools
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum
 from typing import Final
 
 from chalicelib.domain.refusal import Conflict, Invalid, NotFound
 from chalicelib.domain.workflow import Workflow, WorkflowKind
-from chalicelib.services import contents, function_tokens, identifiers
+from chalicelib.services import function_tokens, identifiers
+from chalicelib.services.connections import DEFAULT_CONNECTION
 from chalicelib.services.judging import judged_anew
 from chalicelib.store import deployments as deployment_store
 from chalicelib.store import run_lists
-from chalicelib.store import versions as version_store
 from chalicelib.store import workflows as store
 from chalicelib.store.paging import Page
 
@@ -27,16 +29,6 @@ class Unchanged(Enum):
 UNCHANGED: Final = Unchanged.UNCHANGED
 #: How often a page that functions were left out of is filled up.
 _MOST_ROUNDS: Final = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Changes:
-    """What is to change of a workflow."""
-
-    name: str | Unchanged = UNCHANGED
-    description: str | Unchanged = UNCHANGED
-    #: None takes it away.
-    trigger_code: str | Unchanged | None = UNCHANGED
 
 
 def create(
@@ -59,7 +51,7 @@ def create(
         updated_at=now,
         trigger_code=trigger_code,
     )
-    _refuse_misplaced_code(workflow)
+    refuse_misplaced_code(workflow)
     store.put(workflow)
     return workflow
 
@@ -74,7 +66,15 @@ def load(project_id: str, workflow_id: str) -> Workflow:
 
 def load_with_runs(project_id: str, workflow_id: str) -> Workflow:
     """Return a project's workflow; a function, which has no runs, is not found."""
-    workflow = load(project_id, workflow_id)
+    workflow = load_with_runs_even_deleted(project_id, workflow_id)
+    if workflow.deleted_at is not None:
+        raise NotFound("Workflow not found")
+    return workflow
+
+
+def load_with_runs_even_deleted(project_id: str, workflow_id: str) -> Workflow:
+    """Return a project's workflow, in the trash or not; a function, which has no runs, is not found."""
+    workflow = load_even_deleted(project_id, workflow_id)
     if workflow.kind is not WorkflowKind.WORKFLOW:
         raise NotFound("Workflow not found")
     return workflow
@@ -95,36 +95,12 @@ def page(project_id: str, *, cursor: str | None, limit: int) -> Page[Workflow]:
 
 def page_with_runs(project_id: str, *, cursor: str | None, limit: int) -> Page[Workflow]:
     """Return a project's workflows without its functions; after many functions in a row a page may be short."""
-    found: list[Workflow] = []
-    for _ in range(_MOST_ROUNDS):
-        read = store.page(project_id, cursor=cursor, limit=limit - len(found))
-        found += (one for one in read.items if one.kind is WorkflowKind.WORKFLOW)
-        cursor = read.cursor
-        if cursor is None or len(found) == limit:
-            break
-    return Page(items=tuple(found), cursor=cursor)
+    return _without_functions(functools.partial(store.page, project_id), cursor, limit)
 
 
-def change(project_id: str, workflow_id: str, *, changes: Changes, now: datetime) -> Workflow:
-    """Change a workflow; trigger code must fit the newest version, which is what it will be deployed with."""
-
-    def use_case() -> Workflow:
-        before = load(project_id, workflow_id)
-        after = replace(
-            before,
-            name=before.name if changes.name is UNCHANGED else changes.name,
-            description=before.description if changes.description is UNCHANGED else changes.description,
-            trigger_code=before.trigger_code if changes.trigger_code is UNCHANGED else changes.trigger_code,
-            updated_at=now,
-            revision=before.revision + 1,
-        )
-        _refuse_misplaced_code(after)
-        if after.trigger_code != before.trigger_code:
-            _refuse_unfit_code(after)
-        store.update(after)
-        return after
-
-    return judged_anew(use_case)
+def page_with_trash(project_id: str, *, cursor: str | None, limit: int) -> Page[Workflow]:
+    """Return what ``page_with_runs`` does, and what lies in the trash of it."""
+    return _without_functions(functools.partial(store.page_with_trash, project_id), cursor, limit)
 
 
 def delete(project_id: str, workflow_id: str, *, now: datetime) -> None:
@@ -134,6 +110,16 @@ def delete(project_id: str, workflow_id: str, *, now: datetime) -> None:
         _trash(load(project_id, workflow_id), now)
 
     judged_anew(use_case)
+
+
+def delete_or_leave(project_id: str, workflow_id: str, *, now: datetime) -> Workflow:
+    """Put a workflow that has runs in the trash; one that lies there already stays as it is. Its runs go on."""
+
+    def use_case() -> Workflow:
+        workflow = load_with_runs_even_deleted(project_id, workflow_id)
+        return workflow if workflow.deleted_at is not None else _trash(workflow, now)
+
+    return judged_anew(use_case)
 
 
 def delete_idle(project_id: str, workflow_id: str, *, now: datetime) -> None:
@@ -151,19 +137,33 @@ def delete_idle(project_id: str, workflow_id: str, *, now: datetime) -> None:
     judged_anew(use_case)
 
 
-def _trash(workflow: Workflow, now: datetime) -> None:
-    trashed = replace(workflow, deleted_at=now, updated_at=now, due_at=None, revision=workflow.revision + 1)
+def _without_functions(read: Callable[..., Page[Workflow]], cursor: str | None, limit: int) -> Page[Workflow]:
+    found: list[Workflow] = []
+    for _ in range(_MOST_ROUNDS):
+        page = read(cursor=cursor, limit=limit - len(found))
+        found += (one for one in page.items if one.kind is WorkflowKind.WORKFLOW)
+        cursor = page.cursor
+        if cursor is None or len(found) == limit:
+            break
+    return Page(items=tuple(found), cursor=cursor)
+
+
+def _trash(workflow: Workflow, now: datetime) -> Workflow:
     deployed = [(one, function_tokens.digest(one)) for one in deployment_store.of_workflow(workflow.id)]
+    versions = {one.connection_id: one.version for one, _ in deployed}
+    trashed = replace(
+        workflow,
+        deleted_at=now,
+        trashed_version=versions.get(DEFAULT_CONNECTION),
+        updated_at=now,
+        due_at=None,
+        revision=workflow.revision + 1,
+    )
     store.trash(trashed, deployed=deployed)
+    return trashed
 
 
-def _refuse_misplaced_code(workflow: Workflow) -> None:
+def refuse_misplaced_code(workflow: Workflow) -> None:
+    """Refuse trigger code where there is no answer to render."""
     if workflow.trigger_code is not None and workflow.kind is not WorkflowKind.SCRIPT:
         raise Invalid('triggerCode belongs to kind "script"; a workflow has no answer to render', field="triggerCode")
-
-
-def _refuse_unfit_code(workflow: Workflow) -> None:
-    newest = version_store.load(workflow.id, workflow.current_version) if workflow.current_version else None
-    if newest is not None:
-        content = contents.content_of(newest, contents.values_of(workflow.project_id))
-        contents.compiled(replace(content, kind=workflow.kind, trigger_code=workflow.trigger_code))

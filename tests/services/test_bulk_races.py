@@ -77,9 +77,9 @@ def test_a_run_is_canceled_or_completes_and_the_caller_is_told_which(house: Hous
     told, _ = at_once(partial(cancel, house, run_ids), finish_all)
     assert isinstance(told, tuple)
     for one in told:
-        status = house.run(one.run_id).status
+        status = house.run(one.id).status
         assert status is (RunStatus.COMPLETED if isinstance(one.refused, Refusal) else RunStatus.CANCELED)
-        assert len(done_to(one.run_id, "cancel")) == (status is RunStatus.CANCELED)
+        assert len(done_to(one.id, "cancel")) == (status is RunStatus.CANCELED)
 
 
 def test_of_two_that_cancel_the_same_runs_each_run_has_one(house: House) -> None:

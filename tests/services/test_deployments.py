@@ -7,9 +7,9 @@ import pytest
 from chalicelib.domain.refusal import BadRequest, Conflict, NotFound
 from chalicelib.domain.value import Json
 from chalicelib.domain.workflow import Deployment, Workflow, WorkflowKind
-from chalicelib.services import connections, contents, deployments, versions, workflows
+from chalicelib.services import connections, contents, deployments, revisions, versions
 from chalicelib.services.contents import values_of
-from chalicelib.services.workflows import Changes
+from chalicelib.services.revisions import Changes
 from chalicelib.store import deployments as store
 from chalicelib.store import versions as version_store
 from chalicelib.store.errors import Busy
@@ -134,7 +134,9 @@ def test_a_takedown_where_nothing_is_deployed_is_not_found() -> None:
 def test_trigger_code_changed_since_the_last_save_is_deployed_as_a_version() -> None:
     script = a_script(trigger_code="{{ steps.only.output }}")
     deploy(script)
-    workflows.change(PROJECT, script.id, changes=Changes(trigger_code="answer {{ steps.only.output }}"), now=NOW)
+    revisions.change(
+        PROJECT, script.id, changes=Changes(trigger_code="answer {{ steps.only.output }}"), actor=ALICE, now=NOW
+    )
     deployed = deploy(script).deployment
     assert deployed.version == 2
     stored = version_store.load(script.id, 2)

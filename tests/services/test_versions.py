@@ -8,9 +8,9 @@ from chalicelib.domain.refusal import Conflict, InvalidDefinition, NotFound
 from chalicelib.domain.value import Json
 from chalicelib.domain.workflow import Workflow, WorkflowKind, WorkflowVersion
 from chalicelib.gateways.payloads import FakePayloadStore
-from chalicelib.services import contents, deployments, versions, workflows
+from chalicelib.services import contents, deployments, revisions, versions, workflows
 from chalicelib.services.contents import values_of
-from chalicelib.services.workflows import Changes
+from chalicelib.services.revisions import Changes
 from chalicelib.store import versions as store
 from chalicelib.store.errors import Superseded
 from tests.services.library import ALICE, NOW, PROJECT, a_graph, a_project, a_workflow, later
@@ -183,7 +183,7 @@ def test_only_so_many_definitions_are_kept(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_version_keeps_the_trigger_code_it_was_saved_under() -> None:
     workflow = a_workflow(kind=WorkflowKind.SCRIPT, trigger_code="{{ steps.only.output }}")
     version = saved(workflow).version
-    workflows.change(PROJECT, workflow.id, changes=Changes(trigger_code=None), now=later(1))
+    revisions.change(PROJECT, workflow.id, changes=Changes(trigger_code=None), actor=ALICE, now=later(1))
     stored = store.load(workflow.id, 1)
     assert stored is not None
     assert contents.content_of(stored, values_of(PROJECT)).trigger_code == "{{ steps.only.output }}"

@@ -4,8 +4,8 @@ import pytest
 
 from chalicelib.domain.refusal import Conflict, Invalid, InvalidDefinition, NotFound
 from chalicelib.domain.workflow import Workflow, WorkflowKind
-from chalicelib.services import deployments, versions, workflows
-from chalicelib.services.workflows import Changes
+from chalicelib.services import deployments, revisions, versions, workflows
+from chalicelib.services.revisions import Changes
 from chalicelib.store import workflows as store
 from chalicelib.store.errors import Superseded
 from tests.services.library import ALICE, NOW, PROJECT, a_graph, a_project, a_workflow, later
@@ -30,21 +30,21 @@ def test_another_projects_workflow_is_not_found() -> None:
     with pytest.raises(NotFound):
         workflows.load(PROJECT, theirs)
     with pytest.raises(NotFound):
-        workflows.change(PROJECT, theirs, changes=Changes(name="mine"), now=NOW)
+        revisions.change(PROJECT, theirs, changes=Changes(name="mine"), actor=ALICE, now=NOW)
     with pytest.raises(NotFound):
         workflows.delete(PROJECT, theirs, now=NOW)
 
 
 def test_only_what_is_named_changes() -> None:
     created = a_workflow()
-    changed = workflows.change(PROJECT, created.id, changes=Changes(description="of people"), now=later(1))
+    changed = revisions.change(PROJECT, created.id, changes=Changes(description="of people"), actor=ALICE, now=later(1))
     assert (changed.name, changed.description, changed.updated_at) == ("orders", "of people", later(1))
     assert workflows.load(PROJECT, created.id) == changed
 
 
 def test_the_last_changed_workflow_is_listed_first() -> None:
     first, second = a_workflow(name="a"), a_workflow(name="b", at=later(1))
-    workflows.change(PROJECT, first.id, changes=Changes(name="c"), now=later(2))
+    revisions.change(PROJECT, first.id, changes=Changes(name="c"), actor=ALICE, now=later(2))
     page = workflows.page(PROJECT, cursor=None, limit=1)
     rest = workflows.page(PROJECT, cursor=page.cursor, limit=5)
     assert [one.id for one in (*page.items, *rest.items)] == [first.id, second.id]
@@ -54,23 +54,25 @@ def test_trigger_code_is_a_scripts() -> None:
     with pytest.raises(Invalid, match="triggerCode"):
         a_workflow(trigger_code="{{ x }}")
     with pytest.raises(Invalid, match="triggerCode"):
-        workflows.change(PROJECT, a_workflow().id, changes=Changes(trigger_code="{{ x }}"), now=NOW)
+        revisions.change(PROJECT, a_workflow().id, changes=Changes(trigger_code="{{ x }}"), actor=ALICE, now=NOW)
 
 
 def test_trigger_code_can_be_set_and_taken_away() -> None:
     script = a_workflow(kind=WorkflowKind.SCRIPT)
-    assert (
-        workflows.change(PROJECT, script.id, changes=Changes(trigger_code="{{ a }}"), now=NOW).trigger_code == "{{ a }}"
-    )
-    assert workflows.change(PROJECT, script.id, changes=Changes(name="n"), now=NOW).trigger_code == "{{ a }}"
-    assert workflows.change(PROJECT, script.id, changes=Changes(trigger_code=None), now=NOW).trigger_code is None
+
+    def changed(changes: Changes) -> str | None:
+        return revisions.change(PROJECT, script.id, changes=changes, actor=ALICE, now=NOW).trigger_code
+
+    assert changed(Changes(trigger_code="{{ a }}")) == "{{ a }}"
+    assert changed(Changes(name="n")) == "{{ a }}"
+    assert changed(Changes(trigger_code=None)) is None
 
 
 def test_trigger_code_that_does_not_fit_the_newest_version_is_refused() -> None:
     script = a_workflow(kind=WorkflowKind.SCRIPT)
     versions.save(PROJECT, script.id, ir=a_graph(), actor=ALICE, now=NOW)
     with pytest.raises(InvalidDefinition):
-        workflows.change(PROJECT, script.id, changes=Changes(trigger_code="{{ ( }}"), now=NOW)
+        revisions.change(PROJECT, script.id, changes=Changes(trigger_code="{{ ( }}"), actor=ALICE, now=NOW)
     assert workflows.load(PROJECT, script.id).trigger_code is None
 
 
@@ -99,11 +101,11 @@ def test_a_change_that_another_came_before_is_judged_anew(monkeypatch: pytest.Mo
     def raced(workflow: Workflow) -> None:
         calls.append(workflow)
         if len(calls) == 1:
-            workflows.change(PROJECT, created.id, changes=Changes(description="theirs"), now=later(1))
+            revisions.change(PROJECT, created.id, changes=Changes(description="theirs"), actor=ALICE, now=later(1))
         update(workflow)
 
     monkeypatch.setattr(store, "update", raced)
-    changed = workflows.change(PROJECT, created.id, changes=Changes(name="mine"), now=later(2))
+    changed = revisions.change(PROJECT, created.id, changes=Changes(name="mine"), actor=ALICE, now=later(2))
     assert (changed.name, changed.description) == ("mine", "theirs")
 
 
@@ -114,4 +116,4 @@ def test_a_change_that_never_gets_through_is_a_conflict(monkeypatch: pytest.Monk
     created = a_workflow()
     monkeypatch.setattr(store, "update", always)
     with pytest.raises(Conflict):
-        workflows.change(PROJECT, created.id, changes=Changes(name="mine"), now=NOW)
+        revisions.change(PROJECT, created.id, changes=Changes(name="mine"), actor=ALICE, now=NOW)

@@ -11,7 +11,7 @@ from chalicelib.api.requests import Caller
 from chalicelib.api.trigger_api.surface import Done, PageQuery, PageShown, Shown, api, shown_time
 from chalicelib.domain.access import Scope
 from chalicelib.domain.workflow import Workflow, WorkflowKind
-from chalicelib.services import workflows
+from chalicelib.services import revisions, workflows
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"\S")]
 Description = Annotated[str, StringConstraints(max_length=1000)]
@@ -95,17 +95,19 @@ def get_workflow(caller: Caller, workflow_id: str) -> WorkflowShown:
 def change_workflow(caller: Caller, workflow_id: str, body: ChangeWorkflow) -> WorkflowShown:
     """Change a workflow's name, description or trigger code; a null trigger code takes it away.
 
-    Trigger code is part of what is deployed: a change of it counts from the next deployment on.
+    Where it has a version, that is one more, not deployed, with the same graph: versions tell what a workflow was
+    called. Trigger code is part of what is deployed: a change of it counts from the next deployment on.
     """
     sent = body.model_fields_set
-    changed = workflows.change(
+    changed = revisions.change(
         caller.project_id,
         workflow_id,
-        changes=workflows.Changes(
+        changes=revisions.Changes(
             name=body.name if "name" in sent else workflows.UNCHANGED,
             description=body.description if "description" in sent else workflows.UNCHANGED,
             trigger_code=body.trigger_code if "trigger_code" in sent else workflows.UNCHANGED,
         ),
+        actor=caller.actor,
         now=caller.now,
     )
     return WorkflowShown.of(changed)

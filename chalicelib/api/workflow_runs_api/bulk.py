@@ -65,7 +65,7 @@ def bulk_cancel(caller: Caller, body: ManyRuns) -> BulkCanceled:
     """Cancel up to a hundred runs. Those that are unknown or have ended count as failed; the rest are canceled."""
     done = bulk.cancel(caller.project_id, body.workflow_run_ids, ask=_ask(caller, body), now=caller.now)
     results = [
-        Canceled(workflow_run_id=one.run_id, status="failed" if one.refused else "canceled", error=_error(one))
+        Canceled(workflow_run_id=one.id, status="failed" if one.refused else "canceled", error=_error(one))
         for one in done
     ]
     failed = _failed(done)
@@ -84,7 +84,7 @@ def bulk_replay(caller: Caller, body: ManyRuns) -> BulkReplayed:
     )
     results = [
         Replayed(
-            original_run_id=one.run_id,
+            original_run_id=one.id,
             new_run_id=one.new_id,
             status="failed" if one.refused else "replayed",
             error=_error(one),
