@@ -165,6 +165,7 @@ class Kind(StrEnum):
     ASK = "ask"
     CHILD = "child"
     JOB = "job"
+    AGENT = "agent"
     WORK = "work"
     WORK_ENDS = "work ends"
     WORK_FAILS = "work fails"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from chalicelib.domain.definition import StepType
+from chalicelib.domain.outcome import Waiting
 from chalicelib.domain.run import RunStatus
-from chalicelib.domain.step import StepError, StepStatus, WaitKind
+from chalicelib.domain.step import StepError, StepStatus, Wait, WaitKind
 from tests.domain.building import T0, a_chain, a_definition, a_step, a_world, an_event, completed, seconds, waiting
 
 
@@ -146,3 +149,35 @@ def test_a_wait_whose_block_was_closed_takes_no_event() -> None:
     assert world.running == {"then"}
     world.send(an_event("go"))
     assert world.records["slow"].status is StepStatus.WAITING
+
+
+def an_agents_wait() -> Waiting:
+    wait = Wait(kind=WaitKind.AGENT, event_type="done", until=T0 + seconds(60), beat_by=T0 + seconds(10))
+    return Waiting(wait=wait)
+
+
+def test_an_agent_that_is_not_heard_of_in_time_fails_its_step_as_lost() -> None:
+    world = a_world(a_chain(1))
+    decision = world.end("s0", an_agents_wait())
+    assert (world.records["s0"].status, decision.wake_at) == (StepStatus.RUNNING, T0 + seconds(10))
+    finish = world.later(seconds(10)).finish
+    assert finish is not None
+    assert finish.error == StepError(code="agent_lost", message="the agent was not heard of in time", step="s0")
+
+
+def test_an_agent_that_has_reported_is_not_lost_however_late_it_is_seen() -> None:
+    world = a_world(a_chain(1))
+    world.end("s0", an_agents_wait())
+    world.now += seconds(3600)
+    finish = world.send(an_event("done", {"output": "x"}, at=T0 + seconds(30))).finish
+    assert finish is not None
+    assert finish.output == {"output": "x"}
+
+
+def test_an_agent_that_lives_on_is_out_of_time_at_its_deadline() -> None:
+    world = a_world(a_chain(1))
+    wait = an_agents_wait().wait
+    world.end("s0", Waiting(wait=replace(wait, beat_by=wait.until)))
+    finish = world.later(seconds(60)).finish
+    assert finish is not None
+    assert finish.error == StepError(code="timeout", message="agent timed out", step="s0")

@@ -112,6 +112,11 @@ def test_what_could_start_says_so_and_while_a_command_is_carried_out_until_when_
             "the worker that reports on the job run job-1",
         ),
         (
+            Wait(kind=WaitKind.AGENT, event_type="a", until=T0 + seconds(60), beat_by=T0 + seconds(9), ticket="t"),
+            BlockerKind.AGENT,
+            "the agent that works on it: it reports, or is lost",
+        ),
+        (
             Wait(kind=WaitKind.SLEEP, until=T0 + seconds(60)),
             BlockerKind.SLEEP,
             "nobody need do anything: it is over by itself",
@@ -124,6 +129,16 @@ def test_each_wait_says_who_or_what_ends_it(wait: Wait, kind: BlockerKind, who: 
     [blocker] = asked(a_case(world)).waiting_on
     assert (blocker.step, blocker.kind, blocker.who) == ("w", kind, who)
     assert (blocker.since, blocker.until) == (T0, wait.until)
+
+
+def test_a_step_that_an_agent_works_on_is_running_and_says_whose_report_it_waits_for() -> None:
+    world = a_world(a_definition([a_step("a", StepType.AGENT)]))
+    world.end("a", waiting("done", kind=WaitKind.AGENT))
+    case = a_case(world)
+    [reason] = reasons(case)["a"]
+    assert (reason.cause, reason.message) == (Cause.WAIT, "waits for the agent that works on it to report")
+    assert case.by_key["a"].status is StepStatus.RUNNING
+    assert asked(case).summary == "The run is under way: step a is worked on by an agent."
 
 
 def test_whoever_may_not_approve_is_offered_neither_approval_nor_rejection() -> None:

@@ -40,6 +40,7 @@ VERBS: Mapping[Kind, StepVerb] = MappingProxyType(
         Kind.REPLAY: StepVerb.REPLAY,
     },
 )
+_ANSWERED = frozenset({WaitKind.CHILD, WaitKind.JOB, WaitKind.AGENT})
 OUTPUTS: tuple[Json, ...] = ({"go": "yes"}, None, 1, {"go": 1}, {"go": ""}, "x", [], {})
 
 
@@ -161,7 +162,7 @@ class Walk:
             stored.send(approval_event(asked[pick % len(asked)]), payload)
             return
         waits = [record.wait for record in stored.records.values() if record.wait is not None]
-        wait = _one([wait for wait in waits if wait.kind in {WaitKind.CHILD, WaitKind.JOB}], pick)
+        wait = _one([wait for wait in waits if wait.kind in _ANSWERED], pick)
         if wait is not None:
             bad = happening.kind is Kind.ANSWER_WITH_FAILURE
             failure = StepError(code="child", message="it failed") if bad else None
@@ -215,6 +216,10 @@ class Walk:
             case Kind.JOB:
                 type_ = ticket_event(claim.key, claim.generation, claim.failures)
                 return Waiting(wait=Wait(kind=WaitKind.JOB, event_type=type_, until=until if pick % 2 else None))
+            case Kind.AGENT:
+                type_ = ticket_event(claim.key, claim.generation, claim.failures)
+                beat_by = self.stored.now + seconds(PAUSES[pick // 2])
+                return Waiting(wait=Wait(kind=WaitKind.AGENT, event_type=type_, until=until, beat_by=beat_by))
             case _:
                 return self._answer(claim, pick)
 
