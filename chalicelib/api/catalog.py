@@ -126,6 +126,10 @@ RESOURCES: Final[Mapping[str, Mapping[str, Sequence[str]]]] = MappingProxyType(
             "/api/v1/personas/duplicate": ("POST",),
             "/api/v1/personas/toggle": ("POST",),
         },
+        f"{_API}.workflows_api.files": {
+            "/api/v1/files/upload-url": ("POST",),
+            "/api/v1/files/get": ("GET",),
+        },
         f"{_API}.function_urls": {
             "/functions/{token}": ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
         },

@@ -71,12 +71,14 @@ BODIES: Mapping[str, dict[str, Json]] = {
     "delete_persona": {"personaId": "{persona_id}"},
     "duplicate_persona": {"personaId": "{persona_id}"},
     "toggle_persona": {"personaId": "{persona_id}"},
+    "request_upload": {"fileName": "a.png", "contentType": "image/png", "size": 1},
 }
 #: What a query must hold at least.
 QUERIES: Mapping[str, str] = {
     "list_project_workflows": f"project_id={_PROJECT}",
     "list_project_runs": f"project_id={_PROJECT}",
     "get_persona": "id={persona_id}",
+    "get_file": "storageId={file_id}",
 }
 
 
@@ -117,7 +119,12 @@ class House:
             "token": function.url.rpartition("/")[2],
         }
         persona = scene.client.post("/api/v1/personas/create", BODIES["create_persona"])
-        named = {"project_id": scene.project.id, "persona_id": persona.json["data"]["id"]}
+        upload = scene.client.post("/api/v1/files/upload-url", BODIES["request_upload"])
+        named = {
+            "project_id": scene.project.id,
+            "persona_id": persona.json["data"]["id"],
+            "file_id": upload.json["data"]["storageId"],
+        }
         return cls(scene=scene, ids=ids, v1_ids=ids_of_everything(scene), named=named)
 
     def good_body(self, endpoint: Endpoint) -> dict[str, Json]:
