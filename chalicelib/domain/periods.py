@@ -77,3 +77,12 @@ class Window:
 def _midnight(day: date, zone: tzinfo) -> datetime:
     """Return when a day begins; where clocks go forward at midnight, that is when they do."""
     return datetime.combine(day, time.min, zone).astimezone(UTC)
+
+
+def quarter_of(at: datetime) -> datetime:
+    """Return when the quarter of an hour began that a moment is in, in UTC.
+
+    Clocks everywhere are apart by whole quarters: each is in one day of any zone.
+    """
+    at = at.astimezone(UTC)
+    return at.replace(minute=at.minute // 15 * 15, second=0, microsecond=0)

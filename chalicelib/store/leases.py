@@ -12,7 +12,7 @@ from pynamodb.expressions.condition import And, Condition
 from chalicelib.domain.run import Lease, Run, RunStatus
 from chalicelib.domain.step import Claim, Event, StepRecord, WaitKind
 from chalicelib.domain.usage import NO_UNITS, Units
-from chalicelib.store import counters, keys, times, transactions, usages
+from chalicelib.store import counters, keys, statistics, times, transactions, usages
 from chalicelib.store.errors import Superseded
 from chalicelib.store.run_changes import LIVE, differences, event_writes, set_or_remove, step_write, update_once
 from chalicelib.store.run_items import RunItem, ValueItem
@@ -152,7 +152,8 @@ def release(
 def finish(run: Run, *, owner: str, parent_event: Event | None) -> None:
     """Record the end of a run, which is moved to its ended status already, and tell the parent that waits for it.
 
-    A run that counted counts no longer: its mark goes with the counter's one, in one transaction.
+    The same transaction adds it to its workflow's statistics. A run that counted towards a limit counts no longer: its
+    mark goes with the counter's one.
 
     Superseded if the driver is no longer ``owner``, or a verb came since the run was loaded, a cancel for one.
     A large output is written first, under its digest: a driver that comes too late leaves it beside another's, not over
@@ -170,23 +171,14 @@ def finish(run: Run, *, owner: str, parent_event: Event | None) -> None:
     if run.parent_run_id is not None and parent_event is not None:
         try:
             # One transaction, so that no child is over without its parent having been told.
-            transactions.commit(*own, *event_writes(run.parent_run_id, parent_event, part="parent"))
+            statistics.commit(*own, *event_writes(run.parent_run_id, parent_event, part="parent"), after=run)
         except Superseded as error:
             if error.part != "parent":
                 raise
         else:
             return
     # No parent, or one that is over: nobody waits for this run.
-    if len(own) > 1:
-        transactions.commit(*own)
-        return
-    transactions.make_once(
-        end,
-        RunItem,
-        landed=lambda stored: (
-            (stored.lease_seq, stored.status, stored.finished_at) == (run.lease_seq, run.status.value, run.finished_at)
-        ),
-    )
+    statistics.commit(*own, after=run)
 
 
 def postpone(run: Run, next_check_at: datetime) -> None:

@@ -10,7 +10,7 @@ from chalicelib.domain.history import HistoryRecord
 from chalicelib.domain.run import Run
 from chalicelib.domain.step import Event, StepRecord
 from chalicelib.domain.ticket import Ticket
-from chalicelib.store import counters, keys, tickets, transactions
+from chalicelib.store import counters, keys, statistics, tickets, transactions
 from chalicelib.store import history as histories
 from chalicelib.store.errors import Superseded
 from chalicelib.store.run_changes import LIVE, differences, event_writes, step_write, token_as_in, update_once
@@ -32,10 +32,12 @@ def change(
     recorded. What the verb leaves as it was is not written, so that it undoes nothing that the driver writes meanwhile
     (its claims); the driver in turn cannot let go before it has seen the raised wake counter. With ``answer_token`` the
     token is the caller's to answer, and nobody else's. With ``parent_event`` the parent that waits for the run is told
-    in the same transaction, unless it is over. A run that this ends counts no longer.
+    in the same transaction, unless it is over. A run that this ends counts no longer, but in its workflow's statistics.
     """
     stands = _woken(before, after, answer_token=answer_token)
     condition = (RunItem.status == before.status.value) & (RunItem.wake_seq == before.wake_seq) & token_as_in(before)
+    if before.status.ended != stands.status.ended:
+        condition &= statistics.as_counted(before)
     _put_apart(before, stands)
     writes = (
         transactions.update(RunItem, keys.run(before.id), differences(before, stands), condition, part="run"),
@@ -44,13 +46,14 @@ def change(
     )
     if before.parent_run_id is not None and parent_event is not None:
         try:
-            transactions.commit(*writes, *event_writes(before.parent_run_id, parent_event, part="parent"))
+            told = event_writes(before.parent_run_id, parent_event, part="parent")
+            statistics.commit(*writes, *told, before=before, after=stands)
         except Superseded as error:
             if error.part != "parent":
                 raise
         else:
             return stands
-    transactions.commit(*writes)
+    statistics.commit(*writes, before=before, after=stands)
     return stands
 
 
@@ -89,7 +92,8 @@ def repair(
     Superseded if status, wake counter, lease counter or token of the run are not as in ``before``, or if the record or
     a ticket is not of the revision before: of two repairs judged on one state, one is recorded, and a driver's result
     that came in between is judged first. A run that counts from now on is Full where ``most_concurrent`` are counted
-    already; one that this ends counts no longer.
+    already; one that this ends counts no longer. A run that this reopens is taken out of its workflow's statistics, and
+    one that this ends is added to them.
     """
     stands = _woken(before, after, answer_token=answer_token)
     condition = (
@@ -98,13 +102,17 @@ def repair(
         & (RunItem.lease_seq == before.lease_seq)
         & token_as_in(before)
     )
+    if before.status.ended != stands.status.ended:
+        condition &= statistics.as_counted(before)
     _put_apart(before, stands)
-    transactions.commit(
+    statistics.commit(
         transactions.update(RunItem, keys.run(before.id), differences(before, stands), condition, part="run"),
         histories.creation(history),
         *([step_write(before.id, record, write_id)] if record is not None else ()),
         *(tickets.change_write(ticket) for ticket in closes),
         *_counting(before, stands, most_concurrent),
+        before=before,
+        after=stands,
     )
     return stands
 

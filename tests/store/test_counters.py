@@ -139,11 +139,13 @@ def test_a_run_that_ends_gives_its_place_back(end: Callable[[Run], object], pare
     a_counted_run(1, workflow_id=run.workflow_id)
 
 
-def test_a_run_that_does_not_count_and_has_no_parent_ends_with_one_update(calls: Calls) -> None:
+def test_a_run_that_does_not_count_and_has_no_parent_ends_with_no_write_of_the_counter(calls: Calls) -> None:
     driven = a_driven_run()
     calls.sent.clear()
     runs.finish(ended(driven), owner="request-1", parent_event=None)
-    assert calls.operations == ["UpdateItem"]
+    # The run, and the statistics of the day and of the quarter of an hour.
+    assert calls.operations == ["TransactWriteItems"]
+    assert len(calls.sent[-1][1]["TransactItems"]) == 3
 
 
 def test_an_end_that_is_not_recorded_gives_no_place_back() -> None:

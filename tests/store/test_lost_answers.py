@@ -95,7 +95,7 @@ def test_a_lease_is_given_back_though_the_answer_is_lost(calls: Calls) -> None:
 
 
 @pytest.mark.parametrize("status", [RunStatus.COMPLETED, RunStatus.FAILED])
-def test_a_run_ends_though_the_answer_is_lost(calls: Calls, status: RunStatus) -> None:
+def test_a_run_ends_though_the_answer_is_lost(calls: Calls, status: RunStatus, on_local: None) -> None:
     driven = a_driven_run()
     over = ended(driven, status)
     calls.lose = 1
