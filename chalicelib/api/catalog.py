@@ -130,6 +130,9 @@ RESOURCES: Final[Mapping[str, Mapping[str, Sequence[str]]]] = MappingProxyType(
             "/api/v1/files/upload-url": ("POST",),
             "/api/v1/files/get": ("GET",),
         },
+        f"{_API}.workflows_api.related": {
+            "/api/v1/workflows/related": ("GET",),
+        },
         f"{_API}.function_urls": {
             "/functions/{token}": ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
         },

@@ -78,6 +78,7 @@ QUERIES: Mapping[str, str] = {
     "list_project_workflows": f"project_id={_PROJECT}",
     "list_project_runs": f"project_id={_PROJECT}",
     "get_persona": "id={persona_id}",
+    "show_related": "id={workflow_id}",
     "get_file": "storageId={file_id}",
 }
 
@@ -123,6 +124,8 @@ class House:
         named = {
             "project_id": scene.project.id,
             "persona_id": persona.json["data"]["id"],
+            "workflow_id": workflow.id,
+            "run_id": ids["run_id"],
             "file_id": upload.json["data"]["storageId"],
         }
         return cls(scene=scene, ids=ids, v1_ids=ids_of_everything(scene), named=named)
