@@ -12,7 +12,7 @@ STAGE ?= dev
 # One process a core, each with a stack of its own; PARALLEL= runs the tests in one.
 PARALLEL ?= -n auto --dist loadfile
 
-.PHONY: help venv check format test test-dynamodb dev demo bench openapi package clean upgrade
+.PHONY: help venv check format test test-dynamodb dev demo demo-agents bench openapi package clean upgrade
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "make %-14s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ dev: venv ## the stack on http://127.0.0.1:8000 (PORT, STEPWELL_DEV_KEY, DYNAMOD
 
 demo: venv ## start the stack, run the order workflow of examples/ through it, print its timeline
 	@$(BIN)/python -m infra.local.demo
+
+demo-agents: venv ## start the stack, run the pipeline of examples/agents through it with an uploaded image, print its iterations and its bill
+	@$(BIN)/python -m infra.local.demo_agents
 
 bench: venv node_modules/.stamp ## measure speed and cost on moto and DynamoDB Local
 	$(BIN)/python -m tests.bench
