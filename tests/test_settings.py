@@ -37,6 +37,18 @@ def test_every_variable_is_read() -> None:
             "STEPWELL_PUBLIC_URL": "https://flows.example.com/api/",
             "STEPWELL_HTTP_ALLOW": "127.0.0.0/8, ::1/128",
             "STEPWELL_FUNCTION_TIMEOUT_SECONDS": "60",
+            "STEPWELL_AGENTS": "local",
+            "STEPWELL_AGENT_CLUSTER": "agents",
+            "STEPWELL_AGENT_SUBNETS": "subnet-1, subnet-2",
+            "STEPWELL_AGENT_SECURITY_GROUPS": "sg-1",
+            "STEPWELL_AGENT_PUBLIC_IP": "true",
+            "STEPWELL_AGENT_TASK_PREFIX": "a-",
+            "STEPWELL_AGENT_CLAUDE": "one",
+            "STEPWELL_AGENT_CODEX": "two",
+            "STEPWELL_AGENT_OPENCODE": "three",
+            "STEPWELL_AGENT_PI": "four",
+            "STEPWELL_AGENT_HEARTBEAT_SECONDS": "5",
+            "PATH": "/bin",
         }
     )
     assert read == Settings(
@@ -49,7 +61,20 @@ def test_every_variable_is_read() -> None:
         public_url="https://flows.example.com/api",
         http_allow=(ip_network("127.0.0.0/8"), ip_network("::1/128")),
         function_timeout_seconds=60,
+        agents="local",
+        agent_cluster="agents",
+        agent_subnets=("subnet-1", "subnet-2"),
+        agent_security_groups=("sg-1",),
+        agent_public_ip=True,
+        agent_task_prefix="a-",
+        agent_claude="one",
+        agent_codex="two",
+        agent_opencode="three",
+        agent_pi="four",
+        agent_heartbeat_seconds=5,
+        search_path="/bin",
     )
+    assert read.agent_commands == {"claude": "one", "codex": "two", "opencode": "three", "pi": "four"}
 
 
 def test_an_empty_variable_counts_as_absent() -> None:
@@ -67,6 +92,14 @@ def test_a_bad_timeout_is_refused_by_name(value: str) -> None:
 def test_a_bad_network_is_refused_by_name(value: str) -> None:
     with pytest.raises(BadSetting, match="STEPWELL_HTTP_ALLOW"):
         Settings.from_environment({"STEPWELL_HTTP_ALLOW": value})
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("STEPWELL_AGENTS", "ecs or local"), ("STEPWELL_AGENT_PUBLIC_IP", "false or true")]
+)
+def test_a_word_that_is_none_of_a_settings_own_is_refused_by_name(name: str, words: str) -> None:
+    with pytest.raises(BadSetting, match=f"{name} must be {words}"):
+        Settings.from_environment({name: "yes"})
 
 
 def test_the_pepper_is_never_printed() -> None:

@@ -90,9 +90,9 @@ class EcsAgents:
     def start(self, access: AwsAccess, order: Order, *, again: bool) -> str:
         """Run the task and return its ARN: two calls to AWS, or one if it was there.
 
-        Asked for twice at once, or again after a crash, it is one task: ECS knows the order's id as the client token
-        for a day, and refuses a second request with it by naming the task of the first. A task that was started but of
-        which no answer came reports to a closed ticket, is told so, and ends itself.
+        Asked for twice at once, or again after a crash, it is one task: ECS knows the order's id, its client token, for
+        an hour longer than the task lasts, and refuses a second request with it by naming the task of the first. A task
+        that was started but of which no answer came reports to a closed ticket, is told so, and ends itself.
         """
         for value, name in ((self._cluster, "STEPWELL_AGENT_CLUSTER"), (self._subnets, "STEPWELL_AGENT_SUBNETS")):
             if not value:
