@@ -9,7 +9,19 @@ from pynamodb.expressions.condition import And, Condition
 from chalicelib.domain.workflow import Deployment, WorkflowKind, WorkflowVersion
 from chalicelib.store import keys, transactions, values
 from chalicelib.store.keys import Key
-from chalicelib.store.table import Flag, Item, MaybeText, MaybeTime, Text, Time, Whole, find, none_if_impossible, query
+from chalicelib.store.table import (
+    Flag,
+    Item,
+    MaybeText,
+    MaybeTime,
+    Raw,
+    Text,
+    Time,
+    Whole,
+    find,
+    none_if_impossible,
+    query,
+)
 from chalicelib.store.transactions import Write
 
 
@@ -123,6 +135,11 @@ def load(workflow_id: str, connection_id: str) -> Deployment | None:
     """Return what is deployed of the workflow on the connection."""
     item = find(DeploymentItem, keys.deployment(workflow_id, connection_id))
     return item.deployment() if item else None
+
+
+def read(raw: Raw) -> Deployment:
+    """Return the deployment that a batch has read."""
+    return DeploymentItem.from_raw_data(raw).deployment()
 
 
 @none_if_impossible

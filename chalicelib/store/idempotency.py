@@ -8,7 +8,7 @@ from typing import Self
 from chalicelib.domain.idempotency import IdempotencyRecord
 from chalicelib.store import keys, times, transactions
 from chalicelib.store.errors import Superseded
-from chalicelib.store.table import Item, MaybeText, Text, Time, Whole, find, none_if_impossible
+from chalicelib.store.table import Item, MaybeText, Raw, Text, Time, Whole, get, none_if_impossible
 from chalicelib.store.transactions import Write
 
 
@@ -89,8 +89,14 @@ def remove(record: IdempotencyRecord) -> None:
 @none_if_impossible
 def load(project_id: str, scope: str, key: str, *, now: datetime) -> IdempotencyRecord | None:
     """Return what a key was used for, if it still is in use."""
-    item = find(IdempotencyItem, keys.idempotency(project_id, scope, key))
-    return item.record() if item is not None and now < item.expires_at else None
+    raw = get(keys.idempotency(project_id, scope, key))
+    return read(raw, now=now) if raw else None
+
+
+def read(raw: Raw, *, now: datetime) -> IdempotencyRecord | None:
+    """Return the record that has been read, unless its time is over."""
+    record = IdempotencyItem.from_raw_data(raw).record()
+    return record if now < record.expires_at else None
 
 
 def creation(record: IdempotencyRecord) -> Write:
