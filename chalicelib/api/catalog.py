@@ -126,9 +126,35 @@ RESOURCES: Final[Mapping[str, Mapping[str, Sequence[str]]]] = MappingProxyType(
             "/api/v1/personas/duplicate": ("POST",),
             "/api/v1/personas/toggle": ("POST",),
         },
+        f"{_API}.workflows_api.analytics": {
+            "/api/v1/workflows/analytics": ("GET",),
+        },
         f"{_API}.workflows_api.files": {
             "/api/v1/files/upload-url": ("POST",),
             "/api/v1/files/get": ("GET",),
+        },
+        f"{_API}.workflows_api.agent_callbacks": {
+            "/api/v1/agents/{ticket_id}/report": ("POST",),
+            "/api/v1/agents/{ticket_id}/heartbeat": ("POST",),
+            "/api/v1/agents/{ticket_id}/fail": ("POST",),
+        },
+        f"{_API}.workflows_api.workflows": {
+            "/api/v1/workflows/list": ("GET",),
+            "/api/v1/workflows/get": ("GET",),
+            "/api/v1/workflows/create": ("POST",),
+            "/api/v1/workflows/update": ("POST",),
+            "/api/v1/workflows/rename": ("POST",),
+            "/api/v1/workflows/duplicate": ("POST",),
+        },
+        f"{_API}.workflows_api.workflow_versions": {
+            "/api/v1/workflows/versions": ("GET",),
+            "/api/v1/workflows/versions/revert": ("POST",),
+        },
+        f"{_API}.workflows_api.workflow_trash": {
+            "/api/v1/workflows/delete": ("POST",),
+            "/api/v1/workflows/restore": ("POST",),
+            "/api/v1/workflows/permanent-delete": ("POST",),
+            "/api/v1/workflows/bulk-delete": ("POST",),
         },
         f"{_API}.workflows_api.related": {
             "/api/v1/workflows/related": ("GET",),

@@ -235,7 +235,7 @@ WORKFLOW_RUNS_API = Dialect(
 )
 
 #: The workflows API's code for each refusal; one that is not listed has that of the class it derives from.
-_WORKFLOWS_API_CODES: Final[Mapping[str, str]] = MappingProxyType(
+WORKFLOWS_API_CODES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "refused": "VALIDATION",
         "unauthenticated": "AUTH_INVALID",
@@ -259,7 +259,7 @@ _WORKFLOWS_API_CODES: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def _workflows_api_error(problem: Problem) -> Json:
-    error: dict[str, Json] = {"code": _WORKFLOWS_API_CODES[problem.code], "message": problem.message}
+    error: dict[str, Json] = {"code": WORKFLOWS_API_CODES[problem.code], "message": problem.message}
     if problem.field:
         error["field"] = problem.field
     if problem.details:

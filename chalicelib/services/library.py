@@ -14,13 +14,15 @@ from typing import Final
 from chalicelib.domain.access import Actor
 from chalicelib.domain.refusal import Conflict, Invalid
 from chalicelib.domain.value import Json
-from chalicelib.domain.workflow import Workflow, WorkflowKind
-from chalicelib.services import contents, publishing, summaries, versions
+from chalicelib.domain.workflow import Workflow, WorkflowKind, WorkflowVersion
+from chalicelib.services import contents, publishing, summaries, versions, workflows
 from chalicelib.services.contents import Content
 from chalicelib.services.publishing import Draft, Published
 from chalicelib.services.workflows import UNCHANGED, Unchanged
+from chalicelib.store import versions as version_store
 from chalicelib.store import workflows as store
 from chalicelib.store.errors import Busy, Superseded
+from chalicelib.store.paging import Page
 
 LONGEST_NAME: Final = 200
 #: What a pipeline's steps stand in, the first that there are.
@@ -72,7 +74,8 @@ def create(
 def update(project_id: str, workflow_id: str, *, changes: Changes, request: Request) -> Published:
     """Change a workflow: one more version, deployed.
 
-    One that another API made keeps what it runs until it is sent steps of a pipeline, or another graph.
+    One that another API made keeps what it runs until it is sent steps of a pipeline, or another graph; what is sent
+    back as it was shown changes nothing.
     """
     before = publishing.load(project_id, workflow_id)
     workflow = before.workflow
@@ -81,10 +84,12 @@ def update(project_id: str, workflow_id: str, *, changes: Changes, request: Requ
         name=workflow.name if changes.name is UNCHANGED else changes.name,
         description=workflow.description if changes.description is UNCHANGED else changes.description,
     )
-    content = _changed(before, changes.pipeline)
+    was = shown(before)
+    said = {name: value for name, value in changes.pipeline.items() if was.get(name) != value}
+    content = _changed(before, said)
     if content is None:
         return _renamed(before, renamed, request)
-    if changes.pipeline:
+    if said:
         renamed = replace(renamed, outline=contents.outline_of(content))
     summary = summaries.changed(workflow, renamed, before.content, content)
     return _published(workflow, renamed, content, summary, request)
@@ -129,7 +134,29 @@ def duplicate(project_id: str, workflow_id: str, new_id: str, *, name: str | Non
     )
 
 
-def pipeline_of(content: Content | None) -> Mapping[str, Json]:
+def versions_page(
+    project_id: str, workflow_id: str, *, cursor: str | None, limit: int
+) -> tuple[Workflow, Page[WorkflowVersion]]:
+    """Return a workflow and its versions, the newest first."""
+    workflow = workflows.load_with_runs(project_id, workflow_id)
+    return workflow, version_store.page(workflow.id, cursor=cursor, limit=limit)
+
+
+def shown(published: Published) -> Mapping[str, Json]:
+    """Return what a workflow holds as a pipeline, by field: a graph as its drawing, and a list of steps drawn as one.
+
+    The drawing of a list of steps cannot be run: it says no more than which steps there are and what follows what.
+    """
+    content, version = published.content, published.version
+    if content is None or version is None or content.steps is None:
+        return _pipeline_of(content)
+    definition = versions.definition_of(version, contents.values_of(published.workflow.project_id))
+    nodes: list[Json] = [{"id": one.ref, "type": one.type.value, "name": one.name} for one in definition.steps.values()]
+    edges: list[Json] = [{"source": one.source, "target": one.target} for one in definition.edges]
+    return {_GRAPH: {"nodes": nodes, "edges": edges}}
+
+
+def _pipeline_of(content: Content | None) -> Mapping[str, Json]:
     """Return a content as a pipeline: a graph is its drawing, and a list of steps has no such form."""
     if content is None or content.steps is not None:
         return {}
@@ -140,7 +167,7 @@ def _changed(before: Published, pipeline: Mapping[str, Json]) -> Content | None:
     """Return the content after changes, not judged yet; None where there was none and none is given."""
     if not pipeline:
         return before.content
-    together = {**pipeline_of(before.content), **pipeline}
+    together = {**_pipeline_of(before.content), **pipeline}
     said = {name: value for name, value in together.items() if value is not None}
     return Content(pipeline=said, kind=WorkflowKind.WORKFLOW, settings=before.workflow.settings)
 

@@ -8,31 +8,28 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from chalicelib.api.bodies import Body
 from chalicelib.api.requests import Caller
-from chalicelib.api.workflows_api.surface import Data, Id, Identified, IdQuery, PageQuery, PageShown, Time, api
+from chalicelib.api.workflows_api.surface import (
+    Data,
+    Id,
+    Identified,
+    IdQuery,
+    PageQuery,
+    PageShown,
+    Time,
+    api,
+    flag,
+    nothing_to_change,
+    visible,
+)
 from chalicelib.domain.access import Scope
 from chalicelib.domain.persona import Effort, Persona, Role, Tool
-from chalicelib.domain.refusal import Detail, Invalid
 from chalicelib.services import identifiers, personas
 
 #: A list shows this much of a persona's instructions, in characters, so that a page of a hundred can be sent.
 SHOWN_IN_LISTS: Final = 2000
-_FLAGS: Final = {"true": True, "false": False}
 
 
-def _visible(text: str) -> str:
-    if not text.strip():
-        raise ValueError("must not be blank")
-    return text
-
-
-def _flag(text: object) -> object:
-    """Return whether a query's text says yes; pydantic by itself would also read ``on`` and ``1``."""
-    if text not in _FLAGS:
-        raise ValueError("must be true or false")
-    return _FLAGS[str(text)]
-
-
-Name = Annotated[str, StringConstraints(min_length=1, max_length=personas.LONGEST_NAME), AfterValidator(_visible)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=personas.LONGEST_NAME), AfterValidator(visible)]
 Description = Annotated[str, StringConstraints(max_length=2000)]
 Model = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Instructions = Annotated[str, StringConstraints(max_length=50_000)]
@@ -45,7 +42,7 @@ class ListPersonas(PageQuery):
     """Which page of the personas."""
 
     #: Only those that are enabled, or only the others.
-    enabled: Annotated[bool | None, BeforeValidator(_flag)] = None
+    enabled: Annotated[bool | None, BeforeValidator(flag)] = None
 
 
 class CreatePersona(Body):
@@ -174,8 +171,7 @@ def update_persona(caller: Caller, body: UpdatePersona) -> Data[PersonaShown]:
     """
     sent: dict[str, Any] = {name: getattr(body, name) for name in body.model_fields_set - {"persona_id"}}
     if not sent:
-        fault = Detail(path="", message="must name at least one field to change")
-        raise Invalid(f"the request body {fault.message}", details=(fault,))
+        raise nothing_to_change()
     changes = personas.Changes(**sent)
     return _shown(personas.change(caller.project_id, body.persona_id, changes=changes, now=caller.now))
 

@@ -12,11 +12,13 @@ from pydantic.alias_generators import to_camel
 from chalicelib.api.bodies import Parameters, built
 from chalicelib.api.dialects import WORKFLOWS_API
 from chalicelib.api.endpoints import Api
+from chalicelib.domain.refusal import Detail, Invalid
 from chalicelib.store.times import milliseconds_of
 
 api = Api(dialect=WORKFLOWS_API)
 
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
+_FLAGS: Final = {"true": True, "false": False}
 
 
 def whole_number(text: object) -> object:
@@ -24,6 +26,26 @@ def whole_number(text: object) -> object:
     if not isinstance(text, str) or not _WHOLE_NUMBER.fullmatch(text):
         raise ValueError("must be a whole number")
     return int(text)
+
+
+def flag(text: object) -> object:
+    """Return whether a query's text says yes; pydantic by itself would also read ``on`` and ``1``."""
+    if text not in _FLAGS:
+        raise ValueError("must be true or false")
+    return _FLAGS[str(text)]
+
+
+def visible(text: str) -> str:
+    """Return a name, unless there is nothing to see of it."""
+    if not text.strip():
+        raise ValueError("must not be blank")
+    return text
+
+
+def nothing_to_change() -> Invalid:
+    """Return the refusal of a change that changes nothing."""
+    fault = Detail(path="", message="must name at least one field to change")
+    return Invalid(f"the request body {fault.message}", details=(fault,))
 
 
 class Shown(BaseModel):
