@@ -13,6 +13,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from functools import partial
 from types import MappingProxyType
 from typing import Final, Generic, TypeAlias, TypeVar, cast
 
@@ -60,6 +61,10 @@ ANY_KEY: Final = AnyKey.ANY_KEY
 #: What a body is made of: a model, a list of models, JSON, or nothing.
 Content: TypeAlias = "BaseModel | Sequence[BaseModel] | Json | Nothing"
 Body_co = TypeVar("Body_co", bound=Content, covariant=True)
+Model = TypeVar("Model", bound=BaseModel)
+
+#: The body of a request to a guarded endpoint: what reads and checks it, or raises why it is refused.
+Unread: TypeAlias = Callable[[], Model]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +105,9 @@ class Endpoint:
     headers: type[BaseModel] | None = None
     #: Other statuses that it answers with such a body too.
     also: tuple[int, ...] = ()
+    #: Whether its view looks for a token of its own (``Call.authorization``), and only then has the body read: it is
+    #: given a function that does so, an ``Unread``.
+    guarded: bool = False
 
     @property
     def public(self) -> bool:
@@ -142,6 +150,7 @@ class Api:
         query: type[BaseModel] | None = None,
         headers: type[BaseModel] | None = None,
         also: tuple[int, ...] = (),
+        guarded: bool = False,
     ) -> Callable[[View], View]:
         """Remember the decorated view as this endpoint; it names a scope, or says that it is public."""
         if public == (scope is not None):
@@ -163,6 +172,7 @@ class Api:
                 query=query,
                 headers=headers,
                 also=also,
+                guarded=guarded,
             )
             self.endpoints.append(endpoint)
             return view
@@ -222,9 +232,16 @@ def _arguments(endpoint: Endpoint, request: HttpRequest) -> dict[str, object]:
     if endpoint.headers is not None:
         arguments["headers"] = bodies.checked(endpoint.headers, dict(request.headers), wording=wording)
     if endpoint.body is not None:
-        sent = bodies.read_json(request.body, when_empty=endpoint.dialect.empty_body)
-        arguments["body"] = bodies.checked(endpoint.body, sent, wording=wording)
+        body = endpoint.body
+        arguments["body"] = (
+            partial(_body, body, endpoint, request) if endpoint.guarded else _body(body, endpoint, request)
+        )
     return arguments
+
+
+def _body(model: type[BaseModel], endpoint: Endpoint, request: HttpRequest) -> BaseModel:
+    sent = bodies.read_json(request.body, when_empty=endpoint.dialect.empty_body)
+    return bodies.checked(model, sent, wording=endpoint.dialect.wording)
 
 
 def _digest(arguments: Mapping[str, object]) -> str:
@@ -249,7 +266,12 @@ def _called(endpoint: Endpoint, caller: Call, arguments: Mapping[str, object]) -
 
 
 def _call(request: HttpRequest) -> Call:
-    return Call(request_id=request.request_id, now=request.at, base_url=request.base_url)
+    return Call(
+        request_id=request.request_id,
+        now=request.at,
+        base_url=request.base_url,
+        authorization=request.headers.get("authorization"),
+    )
 
 
 def _caller(dialect: Dialect, scope: Scope | AnyKey, request: HttpRequest) -> Caller:

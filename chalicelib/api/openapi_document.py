@@ -21,6 +21,7 @@ from chalicelib.domain.access import word_for
 #: By what a path begins with, the first that fits: the API's tag, and what it is.
 TAGS: Final = (
     ("/v1/", "workflow-runs", "Workflows as lists of steps, their runs and each run's steps, events, approvals, jobs."),
+    ("/api/v1/", "workflows", "Workflows as pipelines of agents, their personas and files, and their runs."),
     ("/api/", "trigger", "Workflows as graphs, their versions and deployments, and their runs."),
     ("/functions/", "functions", "Functions at their own URL."),
     ("/", "service", "Stepwell itself."),
@@ -74,7 +75,8 @@ def document() -> dict[str, Any]:
             "headers": _HEADERS,
             "parameters": {"Idempotency-Key": _IDEMPOTENCY_KEY},
             "securitySchemes": {
-                "bearerAuth": {"type": "http", "scheme": "bearer", "description": "A key: `ask_<id>_<secret>`."}
+                "bearerAuth": {"type": "http", "scheme": "bearer", "description": "A key: `ask_<id>_<secret>`."},
+                "agentToken": {"type": "http", "scheme": "bearer", "description": "What an agent is given to report."},
             },
         },
     }
@@ -147,7 +149,9 @@ def _operation(endpoint: Endpoint, name: str, models: _Models) -> dict[str, Any]
 
 
 def _security(endpoint: Endpoint) -> list[dict[str, list[str]]]:
-    """Return what a caller must have: a key, with the scope in its API's word where it takes one."""
+    """Return what a caller must have: a key, with the scope in its API's word where it takes one; or a token."""
+    if endpoint.guarded:
+        return [{"agentToken": []}]
     if endpoint.scope is None:
         return []
     if isinstance(endpoint.scope, AnyKey):

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeAlias
 
-from chalicelib.api.dialects import FUNCTION_URL, TRIGGER_API, WORKFLOW_RUNS_API, Dialect
+from chalicelib.api.dialects import FUNCTION_URL, TRIGGER_API, WORKFLOW_RUNS_API, WORKFLOWS_API, Dialect
 from chalicelib.api.endpoints import AnyKey, Endpoint
 from chalicelib.domain import refusal
 from chalicelib.domain.refusal import Refusal
@@ -56,6 +56,23 @@ BODIES: Final[Mapping[str, Part]] = MappingProxyType(
             },
             "required": ["error", "request_id"],
         },
+        WORKFLOWS_API.name: {
+            "type": "object",
+            "properties": {
+                "error": {
+                    "type": "object",
+                    "properties": {
+                        "code": {"type": "string", "description": "For machines."},
+                        "message": {"type": "string", "description": "For people."},
+                        "field": {"type": "string", "description": "What of the input is at fault, if one thing is."},
+                        "details": _DETAILS,
+                    },
+                    "required": ["code", "message"],
+                },
+                "requestId": {"type": "string"},
+            },
+            "required": ["error", "requestId"],
+        },
     },
 )
 
@@ -89,7 +106,7 @@ def _kinds(above: type[Refusal]) -> Iterator[type[Refusal]]:
 
 def _refusals(endpoint: Endpoint) -> Iterator[type[Refusal]]:
     """Yield what an endpoint may refuse with, by what it asks for."""
-    if not endpoint.public:
+    if not endpoint.public or endpoint.guarded:
         yield refusal.Unauthenticated
     if not endpoint.public and not isinstance(endpoint.scope, AnyKey):
         yield refusal.ScopeMissing
@@ -102,7 +119,7 @@ def _refusals(endpoint: Endpoint) -> Iterator[type[Refusal]]:
         yield from (refusal.BodyTooLarge, refusal.TooLarge)
     if endpoint.takes_key:
         yield refusal.IdempotencyMismatch
-    if endpoint.scope is not None and endpoint.method not in _READS:
+    if (endpoint.scope is not None or endpoint.guarded) and endpoint.method not in _READS:
         yield from (refusal.BadRequest, refusal.Conflict, refusal.IllegalMove)
     if endpoint.scope is not None and endpoint.method == "POST":
         yield refusal.TooMany

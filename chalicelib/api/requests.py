@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
@@ -18,7 +18,7 @@ from chalicelib.services import identifiers
 _ID: Final = identifiers.FORM
 _STEP: Final = re.compile(r"[A-Za-z0-9_.-]{1,512}", re.ASCII)
 #: Any text of one line; a rendered template may have put anything into it.
-_EVENT_KEY: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,512}")
+_LINE: Final = re.compile(r"[^\x00-\x1f\x7f-\x9f]{1,512}")
 
 #: What a path parameter names and can look like, for the 404 of one that can name nothing.
 PARAMETERS: Final[Mapping[str, tuple[str, re.Pattern[str]]]] = MappingProxyType(
@@ -28,9 +28,11 @@ PARAMETERS: Final[Mapping[str, tuple[str, re.Pattern[str]]]] = MappingProxyType(
         "other_version_id": ("Version", _ID),
         "run_id": ("Run", _ID),
         "step_ref": ("Step", _STEP),
-        "event_key": ("Event", _EVENT_KEY),
+        "event_key": ("Event", _LINE),
         "job_run_id": ("Job run", _ID),
         "token": ("Function", _ID),
+        # One that there cannot be is refused as one that there is not: by its token.
+        "ticket_id": ("Agent", _LINE),
     },
 )
 
@@ -60,6 +62,8 @@ class Call:
     #: The time of the request; a view asks no clock.
     now: datetime
     base_url: str
+    #: As it was sent, where the endpoint asks for no key: a guarded one looks for a token of its own.
+    authorization: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from chalicelib.domain import agent_checks as check
 from chalicelib.domain.definition import StepType
 from chalicelib.domain.graph_problems import Place
 from chalicelib.domain.persona import Role
+from chalicelib.domain.refusal import Invalid
 from chalicelib.domain.step import StepRecord, StepStatus
 from chalicelib.domain.value import Json, dumps, resolved
 from chalicelib.gateways.errors import CallFailed
@@ -98,12 +99,11 @@ def _images(call: StepCall) -> list[Json]:
         raise ValueError(message)
     from chalicelib.services import files  # noqa: PLC0415 - loaded with the first step that has images
 
-    wanted = [str(one) for one in given]
-    ready = {file.id: file for file in files.ready_images(call.run.project_id, wanted)}
-    for id_ in wanted:
-        if id_ not in ready:
-            message = f"the image {id_} is no uploaded file of this project"
-            raise CallFailed("image_unavailable", message, retryable=False)
+    try:
+        ready = files.ready_images(call.run.project_id, [str(one) for one in given])
+    except Invalid as refused:
+        message = refused.details[0].message if refused.details else refused.message
+        raise CallFailed("image_unavailable", f"images: {message}", retryable=False) from None
     return [
         {
             "storageId": file.id,
@@ -112,7 +112,7 @@ def _images(call: StepCall) -> list[Json]:
             "size": file.size,
             "url": files.url_of(file),
         }
-        for file in (ready[id_] for id_ in wanted)
+        for file in ready
     ]
 
 

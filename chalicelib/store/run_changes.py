@@ -12,6 +12,7 @@ from pynamodb.expressions.update import Action
 
 from chalicelib.domain.run import Run
 from chalicelib.domain.step import Event, StepRecord
+from chalicelib.domain.usage import UNIT_NAMES, Units
 from chalicelib.store import keys, times, transactions, usages
 from chalicelib.store.run_items import RunItem
 from chalicelib.store.step_items import EventItem, StepItem
@@ -87,7 +88,8 @@ def delivery(
     if next_check_at is not None:
         actions.append(RunItem.next_check_at.set(times.milliseconds_of(next_check_at)))
     if after is not None:
-        actions.extend(differences(before, after))
+        # Its driver writes its units too: they are added to, and the driver reads them again, as it has been woken.
+        actions.extend((*differences(before, replace(after, units=before.units)), *_added(before.units, after.units)))
         condition &= _usage_as_in(before)
     return (
         transactions.update(RunItem, keys.run(before.id), actions, condition, part="run"),
@@ -113,3 +115,8 @@ def event_writes(run_id: str, event: Event, *, part: str) -> tuple[Write, Write]
 def _usage_as_in(run: Run) -> Condition:
     usage = usages.usage_text(run.usage)
     return RunItem.usage.does_not_exist() if usage is None else RunItem.usage == usage
+
+
+def _added(before: Units, after: Units) -> list[Action]:
+    more = {name: getattr(after, name) - getattr(before, name) for name in UNIT_NAMES}
+    return [RunItem.get_attributes()[usages.USED[name]].add(count) for name, count in more.items() if count]

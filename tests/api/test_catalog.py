@@ -143,8 +143,10 @@ def test_every_post_of_the_later_apis_takes_an_idempotency_key() -> None:
     assert [one for one in ENDPOINTS if one.takes_key] == posts
 
 
-def test_only_health_the_document_and_function_urls_are_public() -> None:
-    public = {(one.method, one.path) for one in ENDPOINTS if one.public}
+def test_only_health_the_document_and_function_urls_are_open_and_agents_show_a_token_of_their_own() -> None:
+    guarded = {(one.method, one.path) for one in ENDPOINTS if one.guarded}
+    assert guarded == {("POST", f"/api/v1/agents/{{ticket_id}}/{verb}") for verb in ("report", "heartbeat", "fail")}
+    public = {(one.method, one.path) for one in ENDPOINTS if one.public} - guarded
     methods = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"}
     assert public == {("GET", "/healthz"), ("GET", "/openapi.json")} | {
         (method, "/functions/{token}") for method in methods

@@ -1,0 +1,234 @@
+"""What agents say from their sandboxes: that they are at work, what they have made, that it came to nothing.
+
+Who speaks is told by a token that is good for one ticket. What is refused to an agent is put on record in its run, and
+so are tokens that are not the ticket's; both within bounds, since a sandbox runs what nobody has looked at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from chalicelib.domain.access import Actor
+from chalicelib.domain.agent_report import AgentReport, Assignment, with_tail
+from chalicelib.domain.persona import Role
+from chalicelib.domain.refusal import Conflict, Invalid, KeyMissing, Refusal, TooLarge, Unauthenticated
+from chalicelib.domain.run import Run
+from chalicelib.domain.step import StepError, StepStatus
+from chalicelib.domain.ticket import Ticket, TicketKind, TicketStatus
+from chalicelib.domain.usage import together
+from chalicelib.domain.value import size_of
+from chalicelib.services import authentication, sandboxes, tickets
+from chalicelib.services.agent_tokens import is_token_of
+from chalicelib.services.availability import PASSING
+from chalicelib.services.heartbeats import BEAT
+from chalicelib.services.judging import judged_anew
+from chalicelib.services.outside import Outside, current
+from chalicelib.services.tickets import Report, Sight
+from chalicelib.services.values import LARGEST_OUTPUT_BYTES
+from chalicelib.services.verbs import Ask
+from chalicelib.store import runs
+from chalicelib.store import tickets as store
+from chalicelib.store.errors import Busy, Superseded
+
+log = logging.getLogger("stepwell.agents")
+
+#: What a run's record calls its agents.
+NAME: Final = "agent"
+_STRANGER: Final = "unknown"
+#: Of what an agent has last printed, as many bytes are kept.
+LONGEST_TAIL: Final = 4096
+#: Refusals of one ticket that are put on record: those of strangers, while there is an agent; and those of the agent.
+MOST_OF_STRANGERS: Final = 20
+MOST_OF_AGENT: Final = 40
+
+_OVER: Final = {
+    TicketStatus.DONE: "it has reported",
+    TicketStatus.FAILED: "it has reported that it failed",
+    TicketStatus.TIMED_OUT: "its time is over",
+    TicketStatus.CANCELED: "nobody waits for it any more",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call:
+    """A request from a sandbox."""
+
+    ticket_id: str
+    authorization: str | None
+    #: ``report``, ``heartbeat``, ``fail``.
+    command: str
+    request_id: str
+    now: datetime
+
+
+@contextmanager
+def speaking(call: Call) -> Iterator[Ticket]:
+    """Yield the ticket of the agent that calls; what is refused to it meanwhile is put on record.
+
+    Unauthenticated, in the same words, where there is no such ticket and where the token is another's.
+    """
+    if not call.authorization or not call.authorization.strip():
+        raise KeyMissing("Missing token: send it as 'Authorization: Bearer …'")
+    good = is_token_of(call.ticket_id, authentication.bearer(call.authorization) or "")
+    ticket = store.load(call.ticket_id)
+    if ticket is None or ticket.kind is not TicketKind.AGENT or not good:
+        refused = Unauthenticated("Invalid token")
+        if ticket is not None and ticket.kind is TicketKind.AGENT and ticket.status is TicketStatus.OPEN:
+            _record(call, ticket, refused, by=_STRANGER, most=MOST_OF_STRANGERS)
+        raise refused
+    try:
+        yield ticket
+    except Refusal as refused:
+        _record(call, ticket, refused, by=NAME, most=MOST_OF_AGENT)
+        raise
+
+
+def heartbeat(ticket: Ticket, *, tail: str | None, now: datetime) -> None:
+    """Note that an agent is at work, and what it last printed; Conflict once nobody waits for it.
+
+    The write is conditional on the ticket as it was judged: a heartbeat never opens again what is closed.
+    """
+    first: list[Ticket] = [ticket]
+
+    def use_case() -> None:
+        present = first.pop() if first else tickets.reload(ticket)
+        _check_open(present.status if present is not None else TicketStatus.CANCELED)
+        look = runs.look(ticket.run_id)
+        if present is None or look is None or look.status.ended:
+            # The agent of an attempt that was lost, and not made again: no step's record tells of it.
+            tickets.close(ticket, TicketStatus.CANCELED, now=now)
+            raise _over(TicketStatus.CANCELED)
+        note = _end_of(tail) if tail is not None else present.note
+        store.save(replace(present, visible_at=now + BEAT, note=note, revision=present.revision + 1))
+
+    judged_anew(use_case)
+
+
+def report(ticket: Ticket, said: AgentReport, *, now: datetime, outside: Outside | None = None) -> None:
+    """Take what an agent has made: it becomes its step's output. The same report again changes nothing."""
+    if ticket.name == Role.CHECKER and said.verdict is None:
+        raise Invalid("verdict is required of a checker", field="verdict")
+    payload = said.as_json()
+    size = size_of(payload)
+    if size > LARGEST_OUTPUT_BYTES:
+        raise TooLarge(f"the report is {size} bytes of JSON; the limit is {LARGEST_OUTPUT_BYTES}")
+    sent = Report(status=TicketStatus.DONE, payload=payload, by=NAME)
+    _delivered(ticket, sent, said=said, now=now, outside=outside or current())
+
+
+def fail(
+    ticket: Ticket,
+    *,
+    code: str,
+    message: str,
+    tail: str | None,
+    now: datetime,
+    outside: Outside | None = None,
+) -> None:
+    """Take that an agent came to nothing; its step fails in its words. The same again changes nothing."""
+    error = StepError(code=code, message=with_tail(message, tail if tail is not None else ticket.note))
+    sent = Report(status=TicketStatus.FAILED, failure=error, by=NAME)
+    _delivered(ticket, sent, said=None, now=now, outside=outside or current())
+
+
+def _delivered(ticket: Ticket, sent: Report, *, said: AgentReport | None, now: datetime, outside: Outside) -> None:
+    """Deliver what an agent says, judged anew where the run or the ticket changed in between."""
+    present: Ticket | None = ticket
+    for _ in range(tickets.MOST_ROUNDS):
+        if present is None:
+            raise _over(TicketStatus.CANCELED)
+        if (present.status, present.result_digest) == (sent.status, sent.digest):
+            return
+        [sight] = tickets.looked_at([present], now=now)
+        tickets.settle(sight, now=now)
+        _check_open(sight.status)
+        if said is not None:
+            # Before the delivery, after which nobody would come back for it; told twice, it counts once.
+            _relate(present, said, now)
+        try:
+            tickets.hand_over(sight, sent, now=now, outside=outside, run_after=_run_after(sight, said, now))
+        except (Superseded, Busy):
+            present = tickets.reload(ticket)
+        else:
+            return
+    raise tickets.contended()
+
+
+def _run_after(sight: Sight, said: AgentReport | None, now: datetime) -> Run | None:
+    """Return the run with what the agent and its sandbox have used, and where it has worked."""
+    run, wait = sight.run, sight.record.wait if sight.record is not None else None
+    if run is None:
+        return None
+    run = replace(run, units=run.units + sandboxes.used(sight.ticket, wait.note if wait is not None else None, now))
+    if said is None:
+        return run
+    assigned = Assignment.of(sight.ticket.payload)
+    return replace(
+        run,
+        usage=together((*run.usage, said.usage(assigned.cli_id, assigned.model or ""))),
+        branch_name=said.branch_name or run.branch_name,
+        pr_url=said.pr_url or run.pr_url,
+    )
+
+
+def _relate(ticket: Ticket, said: AgentReport, now: datetime) -> None:
+    persona_id = Assignment.of(ticket.payload).persona_id
+    if not (said.issues or said.learnings or persona_id):
+        return
+    from chalicelib.services import related  # noqa: PLC0415 - loaded with the first report that tells of any
+
+    related.record(
+        ticket.project_id,
+        ticket.workflow_id,
+        ticket.run_id,
+        issues=said.issues,
+        learnings=said.learnings,
+        persona_id=persona_id,
+        now=now,
+    )
+
+
+def _check_open(status: TicketStatus) -> None:
+    if status is not TicketStatus.OPEN:
+        raise _over(status)
+
+
+def _over(status: TicketStatus) -> Conflict:
+    return Conflict(f"the agent's work is over: {_OVER[status]}")
+
+
+def _record(call: Call, ticket: Ticket, refused: Refusal, *, by: str, most: int) -> None:
+    """Put a refusal on record; should that fail, or be one too many, the answer stays the refusal."""
+    about = {"action": "agent_refused", "run_id": ticket.run_id, "step": ticket.step, "fault": refused.code}
+    log.info("an agent's callback is refused", extra=about)
+    ask = Ask(actor=Actor(key_id=ticket.id, name=by), request_id=call.request_id)
+    with contextlib.suppress(Superseded, *PASSING):
+        status = str(_status(ticket))
+        history = ask.record(
+            ticket.run_id,
+            call.command,
+            before=status,
+            after=status,
+            at=call.now,
+            step=ticket.step,
+            refusal=refused.message,
+        )
+        store.note_refusal(ticket, history, most=most)
+
+
+def _status(ticket: Ticket) -> StepStatus:
+    """Return where the agent's step stands; at its work, if that is not on record yet."""
+    place = (ticket.run_id, ticket.step)
+    record = runs.load_steps([place]).get(place)
+    return record.status if record is not None else StepStatus.RUNNING
+
+
+def _end_of(text: str) -> str:
+    """Return as much of a text's end as is kept."""
+    return text.encode("utf-8", "replace")[-LONGEST_TAIL:].decode("utf-8", "ignore")
