@@ -52,6 +52,11 @@ def repository(value: Json, place: Place) -> None:
         )
 
 
+def is_repository(text: str) -> bool:
+    """Whether a text is an https address without a name or password in it, and no template stands for any part."""
+    return 0 < len(text) <= _LONGEST_URL and _REPOSITORY.fullmatch(text) is not None
+
+
 def images(value: Json, place: Place) -> None:
     """Want a list of uploaded files' ids, or a template of one."""
     if has_template(value):

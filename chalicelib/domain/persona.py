@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from chalicelib.domain.value import Json
+
 
 class Tool(StrEnum):
     """A command-line agent, by the ``cliId`` that pipelines and personas name it by."""
@@ -74,3 +76,14 @@ class Persona:
     deleted_at: datetime | None = None
     #: Counts the writes of the record; each is conditional on the one before.
     revision: int = 1
+
+    def snapshot(self) -> dict[str, Json]:
+        """Return what of it makes its steps' agents, as the payload of a run holds it."""
+        return {
+            "name": self.name,
+            "type": self.type.value,
+            "cliId": self.cli_id.value,
+            "model": self.model,
+            "thinkingEffort": self.thinking_effort,
+            "instructions": self.instructions,
+        }

@@ -101,22 +101,10 @@ def snapshots(call: StepCall) -> Mapping[str, Json]:
     return given if isinstance(given, Mapping) else {}
 
 
-def snapshot_of(persona: Persona) -> dict[str, Json]:
-    """Return what of a persona makes its steps' agents, as a run's payload holds it."""
-    return {
-        "name": persona.name,
-        "type": persona.type.value,
-        "cliId": persona.cli_id.value,
-        "model": persona.model,
-        "thinkingEffort": persona.thinking_effort,
-        "instructions": persona.instructions,
-    }
-
-
 def _persona(call: StepCall, persona_id: str, place: Place) -> Mapping[str, Json]:
     """Return a persona as the run was started with it, or else as it is now."""
     taken = snapshots(call).get(persona_id)
-    known = taken if isinstance(taken, Mapping) else snapshot_of(_working(call, persona_id))
+    known = taken if isinstance(taken, Mapping) else _working(call, persona_id).snapshot()
     return read({name: known.get(name) for name in _PERSONA.checks}, _PERSONA, place)
 
 
