@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.update import Action
 
 from chalicelib.domain.run import Run
@@ -67,10 +66,3 @@ def additions(used: Units) -> list[Action]:
     attributes = RunItem.get_attributes()
     counted = {usages.USED[name]: getattr(used, name) for name in UNIT_NAMES}
     return [attributes[name].add(count) for name, count in counted.items() if count]
-
-
-def as_in(run: Run) -> Condition:
-    """Hold a write to what the run had used when it was judged: whoever adds to it counts an invocation."""
-    if run.units.invocations == 0:
-        return RunItem.used_invocations.does_not_exist()
-    return RunItem.used_invocations == run.units.invocations
