@@ -14,15 +14,20 @@ from typing import Any
 
 from infra.local import LocalStack
 from infra.local.dynamodb import CannotStart, dynamodb_local
-from tests.bench import imports, report, targets, verbs
+from tests.bench import imports, report, starts, targets, verbs
 from tests.bench.echo import echo_server
 from tests.bench.lists import LISTS
 from tests.bench.measure import Measured, measure
 from tests.bench.scenarios import SCENARIOS
 
-_IMPORTS, _VERBS = "imports", "verbs"
+_IMPORTS = "imports"
+#: Requests whose calls to AWS are counted: what they are, what makes them, what judges them.
+_REQUESTS = {
+    "verbs": ("a verb on a held run", verbs.measure, targets.of_verbs),
+    "starts": ("a start of a run", starts.measure, targets.of_starts),
+}
 #: All but the lists, which are measured on a stack of their own: their runs would lie in the others' way.
-_ALL = (*SCENARIOS, *LISTS, _VERBS, _IMPORTS)
+_ALL = (*SCENARIOS, *LISTS, *_REQUESTS, _IMPORTS)
 _NAMES = {"local": "DynamoDB Local", "moto": "moto (its units are made up, so none are judged; nor is its speed)"}
 
 
@@ -66,13 +71,14 @@ def _told(kind: str, chosen: Sequence[str], rounds: int) -> dict[str, Any]:
         _print(report.stack_lines(_NAMES[kind], measured, judged))
         told["scenarios"] = {name: one.as_json() for name, one in measured.items()}
         told["targets"] = [vars(each) for each in judged]
-    if _VERBS in chosen:
-        with _running(kind) as (stack, _):
-            asked = verbs.measure(stack)
-        judged = list(targets.of_verbs(asked))
-        _print(report.verb_lines(asked, judged))
-        told["verbs"] = {name: counts.as_json() for name, counts in asked.items()}
-        told["verb_targets"] = [vars(each) for each in judged]
+    for name, (title, ask, judge) in _REQUESTS.items():
+        if name in chosen:
+            with _running(kind) as (stack, _):
+                asked = ask(stack)
+            judged = list(judge(asked))
+            _print(report.call_lines(title, asked, judged))
+            told[name] = {each: counts.as_json() for each, counts in asked.items()}
+            told[f"{name}_targets"] = [vars(each) for each in judged]
     return told
 
 

@@ -83,9 +83,9 @@ def import_lines(imports: Imports, targets: Iterable[Target]) -> list[str]:
     return [*_aligned(rows), "", *target_lines(targets)]
 
 
-def verb_lines(asked: Mapping[str, Counts], targets: Iterable[Target]) -> list[str]:
-    """Return the table of verbs on a held run."""
-    rows = [["a verb on a held run", "calls", "by operation"]]
+def call_lines(title: str, asked: Mapping[str, Counts], targets: Iterable[Target]) -> list[str]:
+    """Return the table of what requests ask of AWS."""
+    rows = [[title, "calls", "by operation"]]
     for name, counts in asked.items():
         operations = sorted((counts.calls + counts.s3 + counts.others).items())
         by_operation = " ".join(f"{_SHORT.get(call, call)} {count}" for call, count in operations)

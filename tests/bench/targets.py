@@ -22,6 +22,7 @@ MOST_SIGNAL_FLOORS: Final = 6.0
 LIKE_A_CHAIN: Final = 0.3
 MOST_LIST_GROWTH: Final = 1.2
 MOST_CALLS_OF_A_VERB: Final = 4
+MOST_CALLS_OF_A_START: Final = 5
 MOST_IMPORT: Final = 1.4
 MOST_RESIDENT_MB: Final = 130.0
 
@@ -72,6 +73,12 @@ def of_verbs(asked: Mapping[str, Counts]) -> Iterator[Target]:
     """Yield the targets of verbs on a run that is held in Step Functions."""
     for name, counts in asked.items():
         yield _at_most(f"{name}, of a held run: calls to AWS", counts.all_calls, MOST_CALLS_OF_A_VERB, "{:g}")
+
+
+def of_starts(asked: Mapping[str, Counts]) -> Iterator[Target]:
+    """Yield the targets of starts of runs."""
+    for name, counts in asked.items():
+        yield _at_most(f"{name}: calls to AWS", counts.all_calls, MOST_CALLS_OF_A_START, "{:g}")
 
 
 def of_imports(imports: Imports) -> Iterator[Target]:

@@ -46,7 +46,7 @@ def _counted(stack: LocalStack, client: Client, path: str, name: str) -> Counts:
         assert stack.wait_idle(_PATIENCE)
         client.post(f"{run}/{one}", {})
     assert stack.wait_idle(_PATIENCE)
-    with _undriven(stack), metered(stack) as counts:
+    with undriven(stack), metered(stack) as counts:
         if verb is None:
             client.delete(run)
         else:
@@ -56,7 +56,7 @@ def _counted(stack: LocalStack, client: Client, path: str, name: str) -> Counts:
 
 
 @contextmanager
-def _undriven(stack: LocalStack) -> Iterator[None]:
+def undriven(stack: LocalStack) -> Iterator[None]:
     """Have nobody drive meanwhile: what a driver asks of AWS is not the verb's."""
     drive = stack.resources.functions["Drive"]
     real = stack.functions.find(drive)
