@@ -19,6 +19,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from mypy_boto3_s3 import S3Client
 from mypy_boto3_stepfunctions import SFNClient
 
+from chalicelib.gateways import agents_local
 from infra.local import interpreter, resources
 from infra.local.api import ApiServer
 from infra.local.aws import REGION, aws
@@ -48,12 +49,14 @@ class LocalStack:
         retry_delays: Sequence[float] = (1.0, 2.0),
         function_timeout_seconds: int = 900,
         app_module: str = "app",
+        agent_commands: Mapping[str, str] | None = None,
     ) -> None:
         """Say what the stack will be.
 
         ``port``: the API's, 0 for a free one. ``key``: the API key to accept, else one is made. ``sweep_seconds``:
         None leaves the sweep to ``invoke("sweep")``. ``retry_delays``: Lambda's, before its second and third attempt.
-        ``function_timeout_seconds``: what the contexts of drive and work tell them.
+        ``function_timeout_seconds``: what the contexts of drive and work tell them. ``agent_commands``: what runs as an
+        agent, by ``cliId``; None leaves that to this process's environment (``STEPWELL_AGENT_CLAUDE`` and so on).
         """
         self.dynamodb_endpoint = dynamodb_endpoint
         self.functions = Functions(retry_delays=retry_delays)
@@ -63,6 +66,7 @@ class LocalStack:
         self._sweep_seconds = sweep_seconds
         self._function_timeout_seconds = function_timeout_seconds
         self._app_module = app_module
+        self._agent_commands = agent_commands or {}
         self._pepper = secrets.token_hex(32)
         self._name = f"stepwell-local-{next(_numbers)}"
         self._stopping = threading.Event()
@@ -84,6 +88,10 @@ class LocalStack:
             self._exit.callback(api.close)
             self.port = api.port
             self.url = f"http://127.0.0.1:{api.port}"
+            # Agents report to it; they end before it does.
+            self._environment["STEPWELL_PUBLIC_URL"] = self.url
+            self.activate()
+            self._exit.callback(agents_local.close_all)
             self._exit.callback(self._stopping.set)
             if self._sweep_seconds is not None:
                 threading.Thread(target=self._tick, args=[self._sweep_seconds], name="sweep", daemon=True).start()
@@ -187,6 +195,8 @@ class LocalStack:
         self._environment = {
             **self.resources.environment,
             "STEPWELL_FUNCTION_TIMEOUT_SECONDS": str(self._function_timeout_seconds),
+            "STEPWELL_AGENTS": "local",
+            **{f"STEPWELL_AGENT_{cli_id.upper()}": command for cli_id, command in self._agent_commands.items()},
             "AWS_ENDPOINT_URL": server.url,
             "AWS_ENDPOINT_URL_DYNAMODB": self.dynamodb_endpoint or server.url,
             "AWS_DEFAULT_REGION": REGION,
