@@ -70,7 +70,7 @@ class Uploads:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request."""
         method = environ["REQUEST_METHOD"]
-        bucket, _, key = environ["PATH_INFO"].lstrip("/").partition("/")
+        bucket, _, key = environ["PATH_INFO"].encode("latin-1").decode().lstrip("/").partition("/")
         is_form = method == "POST" and environ.get("CONTENT_TYPE", "").startswith("multipart/form-data")
         try:
             if method == "OPTIONS":
@@ -133,7 +133,8 @@ class Uploads:
             raise _condition_failed("If-None-Match")
 
     def _etag(self, bucket: str, key: str, version: str | None) -> str | None:
-        found = s3_backends[self._account]["aws"].get_object(bucket, key, version_id=version)
+        backend = s3_backends[self._account]["aws"]
+        found = backend.get_object(bucket, key, version_id=version) if bucket in backend.buckets else None
         return None if found is None else str(found.etag)
 
     def _preflight(self, environ: WSGIEnvironment, bucket: str) -> _Answer:
@@ -220,7 +221,7 @@ def _a_put(environ: WSGIEnvironment, path: str, content: bytes, headers: Mapping
         **kept,
         **named,
         "REQUEST_METHOD": "PUT",
-        "PATH_INFO": path,
+        "PATH_INFO": path.encode().decode("latin-1"),
         "REQUEST_URI": quote(path),
         "RAW_URI": quote(path),
         "QUERY_STRING": "",
