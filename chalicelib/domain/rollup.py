@@ -94,11 +94,6 @@ class Rollup:
         """How long a run took that had started; 0 where there are none."""
         return self.duration_ms / self.timed if self.timed else 0.0
 
-    @property
-    def agents_nano_usd(self) -> int:
-        """What their agents cost, in billionths of a US dollar."""
-        return sum(one.cost_nano_usd for one in self.usage)
-
     def percentile_ms(self, percent: int) -> float:
         """Return what so many of a hundred durations are within, give or take a twentieth; 0 where there are none."""
         rank = -(-self.timed * percent // _PERCENT)
