@@ -251,10 +251,10 @@ def _put(workflow: Workflow, content: Content, *, summary: str, actor: Actor, no
     version = replace(made, deployed=True)
     try:
         store.create(workflow, version, deployment_of(workflow, version, actor, now))
-    except Exists:
-        there = store.load(workflow.id)
-        if there is None or there.project_id != workflow.project_id:
+    except Exists as taken:
+        if taken.part == "slug":
             raise slug_taken(workflow) from None
+        # Made before, by this very request; it may have been deleted since.
         return load(workflow.project_id, workflow.id)
     return Published(workflow=workflow, version=version, content=content)
 

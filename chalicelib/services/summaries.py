@@ -16,7 +16,6 @@ _GRAPH: Final = "graph"
 #: Of a graph that the trigger API saved after another.
 SAVED: Final = f"Changed {_GRAPH}"
 _SETTINGS: Final[Mapping[str, str]] = {"timeout": "timeout_secs"}
-_ABSENT: Final = object()
 
 
 def copied(origin: Workflow) -> str:
@@ -53,10 +52,12 @@ def _of_workflow(before: Workflow, after: Workflow) -> Iterator[str]:
 
 
 def _of_content(was: Content, content: Content) -> Iterator[str]:
-    """Yield what differs of two contents; of two kinds of content, what the later one has."""
-    earlier, later = _parts(was), _parts(content)
-    names = {**later, **(earlier if _kind(was) == _kind(content) else {})}
-    return (name for name in names if earlier.get(name, _ABSENT) != later.get(name, _ABSENT))
+    """Yield what differs of two contents; of two kinds, what the later one has: a graph becomes a drawing."""
+    later = _parts(content)
+    if _kind(was) != _kind(content):
+        return (name for name in later if name != "workflowGraph" or later[name] != was.ir)
+    earlier = _parts(was)
+    return (name for name in {**later, **earlier} if earlier.get(name) != later.get(name))
 
 
 def _parts(content: Content) -> Mapping[str, Json]:

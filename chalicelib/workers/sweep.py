@@ -1,13 +1,14 @@
 """The ``sweep`` function, invoked every minute.
 
-It reports how many runs it had to go after, and how many it started because their schedule was due.
+It reports how many runs it had to go after, how many it started because their schedule was due, and of how many
+workflows that are gone for good it found something left to remove.
 """
 
 from __future__ import annotations
 
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from chalicelib.services import schedules, sweep
+from chalicelib.services import schedules, sweep, trash
 from chalicelib.services.clock import SystemClock
 from chalicelib.services.outside import current
 from chalicelib.workers.invocations import LambdaContext, invoked
@@ -22,6 +23,7 @@ def handle(_event: object, context: LambdaContext) -> None:
         clock, outside = SystemClock(), current()
         _report("OverdueRuns", sweep.sweep(now=clock.now(), outside=outside).overdue)
         _report("ScheduledRuns", schedules.fire(now=clock.now(), outside=outside))
+        _report("UnfinishedPurges", trash.go_on_purging())
 
 
 def _report(name: str, count: int) -> None:
