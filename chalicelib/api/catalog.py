@@ -156,6 +156,13 @@ RESOURCES: Final[Mapping[str, Mapping[str, Sequence[str]]]] = MappingProxyType(
             "/api/v1/workflows/permanent-delete": ("POST",),
             "/api/v1/workflows/bulk-delete": ("POST",),
         },
+        f"{_API}.workflows_api.runs": {
+            "/api/v1/runs/start": ("POST",),
+        },
+        f"{_API}.workflows_api.workflow_runs": {
+            "/api/v1/workflows/runs": ("GET",),
+            "/api/v1/runs/get": ("GET",),
+        },
         f"{_API}.workflows_api.related": {
             "/api/v1/workflows/related": ("GET",),
         },

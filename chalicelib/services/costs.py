@@ -31,7 +31,12 @@ class Cost:
 
 def of(project_id: str, run_id: str) -> Cost:
     """Return what a run of the project has cost so far; one read."""
-    run, region = verbs.load(project_id, run_id), settings.current().region
+    return of_run(verbs.load(project_id, run_id))
+
+
+def of_run(run: Run) -> Cost:
+    """Return what a run has cost by its record."""
+    region = settings.current().region
     return Cost(
         run=run,
         region=region,

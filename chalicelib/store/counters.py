@@ -7,6 +7,7 @@ holds it there: a run must be able to end whatever the counter says.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -32,7 +33,7 @@ class CounterItem(Item):
 
 @dataclass(frozen=True, kw_only=True)
 class LastRun:
-    """The newest of a workflow's runs that have a number. One whose start was cut off, or lost to another, is none."""
+    """The newest of a workflow's runs that have a number. One whose start was cut off is not there."""
 
     run_id: str
     #: When it was created.
@@ -84,6 +85,14 @@ def next_number(workflow_id: str, *, run_id: str, at: datetime, most: int = 0) -
     except Superseded:
         # A newer run has been numbered before this one, or there is no place.
         return _numbered(workflow_id, [], free)
+
+
+def correct(workflow_id: str, *, run_id: str, instead: LastRun) -> None:
+    """Name another run as a workflow's newest in place of one that came to nothing, unless a newer one is named."""
+    actions = [CounterItem.last_run_id.set(instead.run_id), CounterItem.last_run_at.set(instead.at)]
+    still = CounterItem.last_run_id == run_id
+    with contextlib.suppress(Superseded):
+        transactions.make(transactions.update(CounterItem, keys.counter(workflow_id), actions, still))
 
 
 def last_runs(workflow_ids: Iterable[str]) -> dict[str, LastRun]:

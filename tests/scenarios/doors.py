@@ -66,6 +66,7 @@ BODIES: Mapping[str, dict[str, Json]] = {
     "complete_job_run": {"output": 1},
     "fail_job_run": {"error": "e"},
     "send_event": {"payload": 1},
+    "start_run": {"workflowId": "{workflow_id}", "prompt": "draw"},
     "create_persona": {"name": "n", "type": "designer", "cliId": "claude"},
     "update_persona": {"personaId": "{persona_id}", "name": "n"},
     "delete_persona": {"personaId": "{persona_id}"},
@@ -90,6 +91,8 @@ QUERIES: Mapping[str, str] = {
     "get_library_workflow": "id={pipeline_id}",
     "list_library_versions": "id={pipeline_id}",
     "show_related": "id={workflow_id}",
+    "list_runs_of_workflow": "id={workflow_id}",
+    "look_at_run": "id={run_id}",
     "get_file": "storageId={file_id}",
     "show_analytics": "id={workflow_id}",
 }
