@@ -8,6 +8,8 @@ from __future__ import annotations
 import functools
 import itertools
 import os
+import shlex
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,12 +24,16 @@ from infra.local.aws import REGION, aws
 from infra.local.dynamodb import CannotStart, dynamodb_local
 from infra.local.resources import Clients, create_table
 from infra.local.stack import forget_clients
+from tests.agents import sample_agent
 
 # Each of botocore's sessions reads the same models of AWS's services anew, a tenth of a second a client: here there are
 # thousands of clients, and the models are read once.
 botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 _numbers = itertools.count(1)
+
+#: What runs as an agent on the session's stack: a program of rules.
+AGENTS = dict.fromkeys(("claude", "codex", "opencode", "pi"), shlex.join([sys.executable, sample_agent.__file__]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +86,9 @@ class _Shared:
         if self._stack is not None and not self._stack.intact:
             self.close()
         if self._stack is None:
-            made = LocalStack(dynamodb_endpoint=self._endpoint, sweep_seconds=None, retry_delays=(0.05, 0.1))
+            made = LocalStack(
+                dynamodb_endpoint=self._endpoint, sweep_seconds=None, retry_delays=(0.05, 0.1), agent_commands=AGENTS
+            )
             self._stack = self._exit.enter_context(made)
         return self._stack
 
