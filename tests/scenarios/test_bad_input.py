@@ -84,6 +84,7 @@ BAD_QUERIES: Mapping[str, tuple[str, ...]] = {
     "include": ("include=", "include=everything"),
     "format": ("format=", "format=xml"),
     "id": ("id=", f"id={'x' * 256}"),
+    "storageId": ("storageId=", f"storageId={'x' * 256}"),
     "includeDeleted": ("includeDeleted=", "includeDeleted=yes", "includeDeleted=1"),
     "enabled": ("enabled=", "enabled=yes", "enabled=1", "enabled=True"),
 }
