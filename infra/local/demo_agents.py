@@ -166,7 +166,7 @@ _STEPS: Final[Columns[Mapping[str, Any]]] = {
 #: What it cost, line by line.
 _BILL: Final[Columns[Mapping[str, Any]]] = {
     "item": ("<", lambda line: str(line["item"])),
-    "quantity": (">", lambda line: f"{line['quantity']:,}" if line["quantity"] != "" else ""),
+    "quantity": (">", lambda line: f"{line['quantity']:,.10g}" if line["quantity"] != "" else ""),
     "unit": ("<", lambda line: str(line["unit"])),
     "USD": (">", lambda line: f"{line['cost_usd']:.9f}"),
 }
