@@ -21,6 +21,8 @@ _KB: Final = 1024
 _CREATION: Final = 1 + 2 + 1
 #: Of its end: itself, its entries in two lists, which move, and the one in the sweep's index, which goes.
 _END: Final = 1 + 4 + 1
+#: Of adding it to its workflow's statistics, of the day and of the quarter of an hour.
+_STATISTICS: Final = 2
 #: Of telling its parent: an event, and the parent with its entry in the sweep's index, which moves.
 _TELLING: Final = 1 + 1 + 2
 
@@ -43,7 +45,7 @@ def creation(run: Run, *, beside: int) -> Units:
 
 def end(run: Run) -> Units:
     """Return what it costs to record the end of a run: its entries in lists move, and its parent is told."""
-    beside = (1 if run.counted else 0) + (_TELLING if run.parent_run_id is not None else 0)
+    beside = _STATISTICS + (1 if run.counted else 0) + (_TELLING if run.parent_run_id is not None else 0)
     return Units(write_halves=_written(_END, beside) + _apart(run.output))
 
 
