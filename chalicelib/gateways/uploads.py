@@ -16,7 +16,9 @@ from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
+from chalicelib import metering
 from chalicelib.domain.upload import HEAD_BYTES, Looked, StoredFile
+from chalicelib.domain.usage import Units
 from chalicelib.gateways import clients
 
 if TYPE_CHECKING:
@@ -100,6 +102,7 @@ class S3Uploads:
     def look(self, file: StoredFile) -> Looked | None:
         """Return what lies there, by one read: its first bytes, or all of them where a checksum was announced."""
         reach = {} if file.sha256 is not None else {"Range": f"bytes=0-{HEAD_BYTES - 1}"}
+        metering.add(Units(s3_reads=1))
         with clients.unavailable(f"bucket {self.bucket}"):
             try:
                 answer = clients.s3().get_object(
@@ -135,6 +138,7 @@ class S3Uploads:
         source: CopySourceTypeDef = {"Bucket": self.bucket, "Key": upload_key(file.project_id, file.id)}
         if looked.version is not None:
             source["VersionId"] = looked.version
+        metering.add(Units(s3_writes=1))
         with clients.unavailable(f"bucket {self.bucket}"):
             try:
                 clients.s3().copy_object(
@@ -160,6 +164,7 @@ class S3Uploads:
     def mark_used(self, file: StoredFile) -> bool:
         """Take the tag away that the lifecycle goes by. Doing it twice is doing it once."""
         tags = {"TagSet": [{"Key": "state", "Value": "used"}]}
+        metering.add(Units(s3_writes=1))
         with clients.unavailable(f"bucket {self.bucket}"):
             try:
                 clients.s3().put_object_tagging(Bucket=self.bucket, Key=file_key(file), Tagging=tags)  # type: ignore[arg-type] # the stubs want its own type
@@ -183,6 +188,7 @@ class S3Uploads:
         )
 
     def _is_kept(self, file: StoredFile) -> bool:
+        metering.add(Units(s3_reads=1))
         try:
             clients.s3().head_object(Bucket=self.bucket, Key=file_key(file))
         except ClientError as error:

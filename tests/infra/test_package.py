@@ -122,8 +122,7 @@ def test_no_policy_allows_everything(transformed: template.Node) -> None:
         if statement["Resource"] == "*":  # this one's only scope is its condition
             assert statement["Action"] == "ecs:ListTasks"
             assert "ecs:cluster" in statement["Condition"]["ArnEquals"]
-        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-        assert not [action for action in actions if "*" in action]
+        assert not [action for action in _listed(statement["Action"]) if "*" in action]
 
 
 def test_the_zip_holds_the_app_and_nothing_of_its_surroundings(packaged: Path) -> None:
@@ -138,3 +137,66 @@ def test_what_is_kept_outlives_the_stack(sam: template.Node) -> None:
     for name in ("Table", "Bucket"):
         assert sam["Resources"][name]["DeletionPolicy"] == "Retain"
         assert sam["Resources"][name]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_no_role_has_more_policies_than_iam_lets_it_have(transformed: template.Node) -> None:
+    counts = {
+        name: len(item["Properties"].get("ManagedPolicyArns", []))
+        for name, item in transformed.items()
+        if item["Type"] == "AWS::IAM::Role"
+    }
+
+    assert counts["ApiRole"] > 1
+    assert max(counts.values()) <= 10
+
+
+def test_the_bucket_tells_the_function_of_uploads_alone(transformed: template.Node) -> None:
+    bucket = transformed["Bucket"]["Properties"]
+
+    [told] = bucket["NotificationConfiguration"]["LambdaConfigurations"]
+    assert told == {
+        "Event": "s3:ObjectCreated:*",
+        "Filter": {"S3Key": {"Rules": [{"Name": "prefix", "Value": "uploads/"}]}},
+        "Function": {"Fn::GetAtt": ["Uploaded", "Arn"]},
+    }
+    variables = transformed["Uploaded"]["Properties"]["Environment"]["Variables"]
+    assert variables["STEPWELL_BUCKET"] == bucket["BucketName"]
+
+
+def test_the_function_that_looks_at_uploads_may_do_nothing_else(transformed: template.Node) -> None:
+    names = [arn["Ref"] for arn in transformed["UploadedRole"]["Properties"]["ManagedPolicyArns"]]
+    statements = [each for name in names for each in transformed[name]["Properties"]["PolicyDocument"]["Statement"]]
+    actions = {action for each in statements for action in _listed(each["Action"])}
+
+    assert actions == {
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "s3:GetObject",
+        "s3:GetObjectVersion",
+        "s3:PutObject",
+        "s3:PutObjectTagging",
+        "s3:DeleteObject",
+        "s3:ListBucket",
+    }
+    places = [each["Resource"]["Fn::Sub"][0] for each in statements if _listed(each["Action"])[0].startswith("s3:")]
+    reached = {place.partition("stepwell-${id}")[2] for place in places}
+    assert reached == {"", "/uploads/*", "/files/*"}
+
+
+def test_what_nobody_uses_leaves_the_bucket_by_itself(sam: template.Node) -> None:
+    rules = sam["Resources"]["Bucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    expiring = {(each.get("Prefix"), str(each.get("TagFilters"))): each.get("ExpirationInDays") for each in rules}
+
+    assert expiring["uploads/", "None"] == 1
+    assert expiring["files/", str([{"Key": "state", "Value": "unused"}])] == 1
+    assert expiring["agent-work/", "None"] == 30
+    assert [each["NoncurrentVersionExpiration"] for each in rules if "NoncurrentVersionExpiration" in each] == [
+        {"NoncurrentDays": 1}
+    ]
+    assert not [each for each in rules if each.get("Prefix") == "files/" and "TagFilters" not in each]
+
+
+def _listed(actions: str | list[str]) -> list[str]:
+    return [actions] if isinstance(actions, str) else actions
