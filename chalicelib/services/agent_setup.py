@@ -67,8 +67,8 @@ def setup_of(call: StepCall) -> Setup:
     sources = (
         read_config(own, place),
         persona,
-        read_config(call.config.get("runConfig") or {}, place.at("config")),
-        read_config(call.config.get("defaults") or {}, place.at("defaultConfig")),
+        _config(call.config.get("runConfig"), place.at("config")),
+        _config(call.config.get("defaults"), place.at("defaultConfig")),
         BUILT_IN,
     )
     chosen = {name: _first(name, sources) for name in _CHOICES}
@@ -120,6 +120,10 @@ def _working(call: StepCall, persona_id: str) -> Persona:
     else:
         return found
     raise CallFailed("persona_unavailable", f"the persona {persona_id} {why}", retryable=False)
+
+
+def _config(given: Json, place: Place) -> Mapping[str, Json]:
+    return {} if given is None else read_config(given, place)
 
 
 def _first(name: str, sources: tuple[Mapping[str, Json], ...]) -> Json:

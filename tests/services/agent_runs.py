@@ -40,14 +40,14 @@ def an_agent(ref: str = "agent", *, retries: int = 0, **config: Json) -> StepSpe
     return a_step(ref, StepType.AGENT, config=own, retries=retries)
 
 
-def a_pipeline(*steps: Json, **fields: Json) -> Definition:
+def a_pipeline(*steps: Mapping[str, Json], **fields: Json) -> Definition:
     """Return the definition of a pipeline whose steps are given as the workflows API takes them."""
     return compile_pipeline({"pipelineSteps": list(steps), "defaultConfig": {"cliId": "claude"}, **fields})
 
 
 def a_loop(iterations: int = 3) -> Definition:
     """Return a pipeline of a planner, and a designer and a checker who go round."""
-    loop: Json = {"loopId": "polish", "loopMaxIterations": iterations}
+    loop: Mapping[str, Json] = {"loopId": "polish", "loopMaxIterations": iterations}
     return a_pipeline({"type": "planner"}, {"type": "designer", **loop}, {"type": "checker", **loop})
 
 
