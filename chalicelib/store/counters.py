@@ -77,7 +77,7 @@ def next_number(workflow_id: str, *, run_id: str, at: datetime, most: int = 0) -
     It is added to, so that of many at once each has its own. If the run then comes to nothing, its number is left out;
     lest that happen to each start that finds no place, a run that is to be one of ``most`` is Full here already.
     """
-    newest = CounterItem.last_run_at.does_not_exist() | (CounterItem.last_run_at < at)
+    newest = CounterItem.last_run_at.does_not_exist() | (CounterItem.last_run_at <= at)
     free = None if most == 0 else CounterItem.active.does_not_exist() | (CounterItem.active < most)
     named: list[Action] = [CounterItem.last_run_id.set(run_id), CounterItem.last_run_at.set(at)]
     try:
