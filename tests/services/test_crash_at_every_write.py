@@ -186,7 +186,7 @@ def test_a_run_ends_right_whatever_write_fails(
     check_statistics(ended)
     assert failures["PutItem"] >= len(case.definition.steps)
     assert failures["UpdateItem"] >= 2
-    # The run's end, and the event's delivery. Steps side by side end in either order, so that a round may meet one twice.
+    # The run's end, and the event's delivery. Steps side by side end in either order: a round may meet one twice.
     assert failures["TransactWriteItems"] >= (2 if case.event else 1)
 
 
