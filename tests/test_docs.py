@@ -17,6 +17,7 @@ from chalicelib.api.dialects import TRIGGER_API, WORKFLOW_RUNS_API, WORKFLOWS_AP
 from chalicelib.api.endpoints import Endpoint
 from chalicelib.api.trigger_api import runs as trigger_runs
 from chalicelib.api.workflow_runs_api import bulk, job_runs, triggers
+from chalicelib.api.workflows_api import files
 from chalicelib.domain import (
     condition,
     containers,
@@ -30,6 +31,7 @@ from chalicelib.domain import (
     step_list,
     template,
     template_text,
+    upload,
 )
 from chalicelib.domain.access import Scope, word_for
 from chalicelib.domain.definition import ON_ERROR
@@ -91,6 +93,12 @@ LIMITS: Mapping[str, tuple[float, ...]] = {
     ),
     "steps that `graph`, `timeline`, `explain` show of a run": (run_views.MOST_SHOWN,),
     "schedules that one sweep starts": (schedules.MOST_SCHEDULES,),
+    "uploaded file; file name; time to upload it": (
+        upload.LARGEST_FILE / MIB,
+        longest(properties(files.RequestUpload)["fileName"]),
+        upload.UPLOAD_TIME.total_seconds() / 60,
+    ),
+    "file that no run is started with": (upload.GONE_AFTER.total_seconds() / 3600,),
     "body of a request": (bodies.LONGEST_BODY / MIB,),
     "output of a step": (values.LARGEST_OUTPUT_BYTES / MIB, values.INLINE_BYTES / 1024, 3),
     "answer that `http_request` takes": (http_bodies.LARGEST_RESPONSE / MIB, http.MOST_REDIRECTS),
