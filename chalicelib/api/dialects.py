@@ -260,8 +260,9 @@ WORKFLOWS_API_CODES: Final[Mapping[str, str]] = MappingProxyType(
 
 def _workflows_api_error(problem: Problem) -> Json:
     error: dict[str, Json] = {"code": WORKFLOWS_API_CODES[problem.code], "message": problem.message}
-    if problem.field:
-        error["field"] = problem.field
+    field = problem.field or next((detail.path for detail in problem.details), "")
+    if field:
+        error["field"] = field
     if problem.details:
         error["details"] = [_detail(detail) for detail in problem.details]
     return {"error": error, "requestId": problem.request_id}
