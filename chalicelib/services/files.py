@@ -109,12 +109,11 @@ def checked(file: StoredFile, *, now: datetime, outside: Outside) -> StoredFile:
     if file.status is not FileStatus.PENDING:
         return file
     looked = outside.uploads.look(file)
-    if looked is None:
-        return file
-    fault = fault_of(file, looked)
-    if fault is None and not outside.uploads.keep(file, looked):
-        # Something else has been uploaded since: its own event, or the next question, finds that.
-        return file
+    fault = fault_of(file, looked) if looked is not None else None
+    if looked is None or (fault is None and not outside.uploads.keep(file, looked)):
+        # Nothing is there: it has not been uploaded, or since its record was read another one has looked at it and
+        # removed it. Or something else has been uploaded since: its own event, or the next question, finds that.
+        return store.load(file.id) or file
     status = FileStatus.READY if fault is None else FileStatus.REJECTED
     after = replace(file, status=status, reason=fault, checked_at=now, revision=file.revision + 1)
     try:

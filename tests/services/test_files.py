@@ -10,7 +10,7 @@ from hashlib import sha256
 import pytest
 
 from chalicelib.domain.refusal import Invalid, NotFound
-from chalicelib.domain.upload import FileStatus, StoredFile
+from chalicelib.domain.upload import FileStatus, Looked, StoredFile
 from chalicelib.gateways.uploads import FakeUploads, upload_key
 from chalicelib.services import files, outside
 from chalicelib.services.clock import SystemClock
@@ -155,6 +155,21 @@ def test_of_two_that_look_at_once_one_writes_and_the_file_is_kept_once(uploads: 
     assert files.load(PROJECT, file.id, now=later(2)).checked_at == later(1)
     assert now_of(file).revision == 2
     assert uploads.kept == {(PROJECT, file.id): PNG}
+
+
+def test_what_another_one_has_looked_at_and_removed_since_is_found_ready(
+    uploads: FakeUploads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = posted(uploads, a_file())
+    look = uploads.look
+
+    def after_another(of: StoredFile) -> Looked | None:
+        monkeypatch.setattr(uploads, "look", look)
+        told(file, later(1))
+        return look(of)
+
+    monkeypatch.setattr(uploads, "look", after_another)
+    assert files.use(PROJECT, [file.id], now=later(2))[0].checked_at == later(1)
 
 
 def test_a_rejection_stands_against_a_look_that_comes_later(
