@@ -15,19 +15,22 @@ from typing import Any
 from infra.local import LocalStack
 from infra.local.dynamodb import CannotStart, dynamodb_local
 from tests.bench import imports, report, starts, targets, verbs
+from tests.bench.analytics import ANALYTICS
 from tests.bench.echo import echo_server
+from tests.bench.library import LIBRARIES
 from tests.bench.lists import LISTS
 from tests.bench.measure import Measured, measure
 from tests.bench.scenarios import SCENARIOS
 
 _IMPORTS = "imports"
+_LISTS = {**LISTS, **LIBRARIES, **ANALYTICS}
 #: Requests whose calls to AWS are counted: what they are, what makes them, what judges them.
 _REQUESTS = {
     "verbs": ("a verb on a held run", verbs.measure, targets.of_verbs),
     "starts": ("a start of a run", starts.measure, targets.of_starts),
 }
 #: All but the lists, which are measured on a stack of their own: their runs would lie in the others' way.
-_ALL = (*SCENARIOS, *LISTS, *_REQUESTS, _IMPORTS)
+_ALL = (*SCENARIOS, *_LISTS, *_REQUESTS, _IMPORTS)
 _NAMES = {"local": "DynamoDB Local", "moto": "moto (its units are made up, so none are judged; nor is its speed)"}
 
 
@@ -60,7 +63,7 @@ def _told(kind: str, chosen: Sequence[str], rounds: int) -> dict[str, Any]:
     told: dict[str, Any] = {}
     exact = kind == "local"
     measured: dict[str, Measured] = {}
-    for makers in (SCENARIOS, LISTS if exact else {}):
+    for makers in (SCENARIOS, _LISTS if exact else {}):
         names = [name for name in makers if name in chosen]
         if names:
             with _running(kind) as (stack, url):

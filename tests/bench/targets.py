@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from chalicelib.domain.run import RunStatus
-from tests.bench import lists
+from tests.bench import analytics, library, lists
 from tests.bench.imports import Imports
 from tests.bench.measure import Measured
 from tests.bench.meter import Counts
@@ -55,6 +55,8 @@ def of_stack(measured: Mapping[str, Measured], *, exact: bool) -> Iterator[Targe
         yield from _evenness(measured)
         yield from _ready_steps(measured)
         yield from _lists(measured)
+        yield from _analytics(measured)
+        yield from _libraries(measured)
         if "runs" in measured:
             rate = 1 / measured["runs"].ratio
             yield Target(
@@ -132,6 +134,36 @@ def _lists(measured: Mapping[str, Measured]) -> Iterator[Target]:
             name=f"{asked} of {lists.MANY:,}: read units, to those of 100", wanted="as many", figure=units, met=same
         )
         yield _at_most(f"{asked} of {lists.MANY:,}: time, to that of 100", many.ratio / few.ratio, MOST_LIST_GROWTH)
+
+
+def _libraries(measured: Mapping[str, Measured]) -> Iterator[Target]:
+    few = measured.get(library.name(library.FEW, library.PAGE))
+    as_few, page = (measured.get(library.name(library.MANY, limit)) for limit in (library.FEW, library.PAGE))
+    if few is None or as_few is None or page is None:
+        return
+    yield Target(
+        name=f"{library.FEW} workflows of {library.MANY:,}: read units, to those of all of {library.FEW}",
+        wanted="as many",
+        figure=f"{as_few.counts.read_units / as_few.steps:g} to {few.counts.read_units / few.steps:g}",
+        met=as_few.counts.read_units == few.counts.read_units,
+    )
+    yield Target(
+        name=f"{library.PAGE} workflows of {library.MANY:,}: calls to AWS, to those of all of {library.FEW}",
+        wanted="as many",
+        figure=f"{page.counts.all_calls / page.steps:g} to {few.counts.all_calls / few.steps:g}",
+        met=page.counts.all_calls == few.counts.all_calls,
+    )
+
+
+def _analytics(measured: Mapping[str, Measured]) -> Iterator[Target]:
+    for days in analytics.WINDOWS:
+        few, many = (measured.get(analytics.name(count, days)) for count in (analytics.FEW, analytics.MANY))
+        if few is None or many is None:
+            continue
+        same = few.counts.read_units == many.counts.read_units
+        units = f"{many.counts.read_units / many.steps:g} to {few.counts.read_units / few.steps:g}"
+        name = f"analytics of {days} days, {analytics.MANY:,} runs: read units, to those of 100"
+        yield Target(name=name, wanted="as many", figure=units, met=same)
 
 
 def _evenness(measured: Mapping[str, Measured]) -> Iterator[Target]:

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.domain.run import RunStatus
 from infra.local import LocalStack
-from tests.bench import lists, starts, verbs, workflows
+from tests.bench import library, lists, starts, verbs, workflows
 from tests.bench.client import Client, deploy, trigger
 from tests.bench.meter import Counts, metered
 from tests.bench.scenarios import OneRun, Scenario, Waiting
@@ -117,6 +117,16 @@ def test_a_page_of_runs_costs_as_much_however_many_runs_there_are(
         assert many.calls == few.calls
 
 
+def test_a_page_of_workflows_costs_as_much_however_many_there_are(
+    stack: LocalStack, dynamodb_endpoint: str | None
+) -> None:
+    if dynamodb_endpoint is None:
+        pytest.skip("moto makes its units up")
+    few, many = (counted(library.Library(count, library.FEW), stack) for count in (library.FEW, 1000))
+    assert many.read_units == few.read_units
+    assert many.calls == few.calls
+
+
 def test_what_a_start_asks_of_aws_is_known(stack: LocalStack) -> None:
     asked = {name: counts.all_calls for name, counts in starts.measure(stack).items()}
 
@@ -125,4 +135,6 @@ def test_what_a_start_asks_of_aws_is_known(stack: LocalStack) -> None:
         "trigger, with a key": 4,
         "v1 trigger": 3,
         "v1 trigger, with a key": 5,
+        "runs/start": 5,
+        "runs/start, with a key": 5,
     }
