@@ -27,7 +27,6 @@ from chalicelib.services import authentication, sandboxes, tickets
 from chalicelib.services.agent_tokens import is_token_of
 from chalicelib.services.availability import PASSING
 from chalicelib.services.heartbeats import BEAT
-from chalicelib.services.judging import judged_anew
 from chalicelib.services.outside import Outside, current
 from chalicelib.services.tickets import Report, Sight
 from chalicelib.services.values import LARGEST_OUTPUT_BYTES
@@ -94,20 +93,18 @@ def heartbeat(ticket: Ticket, *, tail: str | None, now: datetime) -> None:
 
     The write is conditional on the ticket as it was judged: a heartbeat never opens again what is closed.
     """
-    first: list[Ticket] = [ticket]
-
-    def use_case() -> None:
-        present = first.pop() if first else tickets.reload(ticket)
-        _check_open(present.status if present is not None else TicketStatus.CANCELED)
-        look = runs.look(ticket.run_id)
-        if present is None or look is None or look.status.ended:
-            # The agent of an attempt that was lost, and not made again: no step's record tells of it.
-            tickets.close(ticket, TicketStatus.CANCELED, now=now)
-            raise _over(TicketStatus.CANCELED)
-        note = _end_of(tail) if tail is not None else present.note
-        store.save(replace(present, visible_at=now + BEAT, note=note, revision=present.revision + 1))
-
-    judged_anew(use_case)
+    present: Ticket | None = ticket
+    for _ in range(tickets.MOST_ROUNDS):
+        sight = _awaited(present, now)
+        note = _end_of(tail) if tail is not None else sight.ticket.note
+        after = replace(sight.ticket, visible_at=now + BEAT, note=note, revision=sight.ticket.revision + 1)
+        try:
+            store.save(after)
+        except (Superseded, Busy):
+            present = tickets.reload(ticket)
+        else:
+            return
+    raise tickets.contended()
 
 
 def report(ticket: Ticket, said: AgentReport, *, now: datetime, outside: Outside | None = None) -> None:
@@ -141,16 +138,12 @@ def _delivered(ticket: Ticket, sent: Report, *, said: AgentReport | None, now: d
     """Deliver what an agent says, judged anew where the run or the ticket changed in between."""
     present: Ticket | None = ticket
     for _ in range(tickets.MOST_ROUNDS):
-        if present is None:
-            raise _over(TicketStatus.CANCELED)
-        if (present.status, present.result_digest) == (sent.status, sent.digest):
+        if present is not None and (present.status, present.result_digest) == (sent.status, sent.digest):
             return
-        [sight] = tickets.looked_at([present], now=now)
-        tickets.settle(sight, now=now)
-        _check_open(sight.status)
+        sight = _awaited(present, now)
         if said is not None:
             # Before the delivery, after which nobody would come back for it; told twice, it counts once.
-            _relate(present, said, now)
+            _relate(ticket, said, now)
         try:
             tickets.hand_over(sight, sent, now=now, outside=outside, run_after=_run_after(sight, said, now))
         except (Superseded, Busy):
@@ -194,13 +187,19 @@ def _relate(ticket: Ticket, said: AgentReport, now: datetime) -> None:
     )
 
 
-def _check_open(status: TicketStatus) -> None:
-    if status is not TicketStatus.OPEN:
-        raise _over(status)
+def _awaited(ticket: Ticket | None, now: datetime) -> Sight:
+    """Return the ticket of an agent that is waited for, beside its run and step; Conflict if nobody waits for it.
 
-
-def _over(status: TicketStatus) -> Conflict:
-    return Conflict(f"the agent's work is over: {_OVER[status]}")
+    One that is found to be over although its ticket is open is closed on the way: no step's record may tell of it, if
+    its attempt was lost and is not made again.
+    """
+    sight = tickets.looked_at([ticket], now=now)[0] if ticket is not None else None
+    if sight is not None:
+        tickets.settle(sight, now=now)
+    status = sight.status if sight is not None else TicketStatus.CANCELED
+    if sight is None or status is not TicketStatus.OPEN:
+        raise Conflict(f"the agent's work is over: {_OVER[status]}")
+    return sight
 
 
 def _record(call: Call, ticket: Ticket, refused: Refusal, *, by: str, most: int) -> None:
