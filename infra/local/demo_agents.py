@@ -78,15 +78,14 @@ class Demo:
         deadline = time.monotonic() + _LONGEST_SECONDS
         while True:
             run = self._data("GET", f"/runs/get?id={run_id}")
-            for step in run["steps"]:
-                for attempt in step["attempts"]:
-                    key = (step["ref"], attempt["iteration"])
-                    if attempt["finishedAt"] is not None and key not in told_of:
-                        told_of.add(key)
-                        said = attempt["feedback"] or ""
-                        say(step["role"], f"GET /api/v1/runs/get?id={short(run_id)}", attempt["verdict"] or "done")
-                        if said:
-                            print(f"{'':<9}{said}", flush=True)
+            for step, attempt in _reported(run):
+                key = (step["ref"], attempt["iteration"])
+                if key not in told_of:
+                    told_of.add(key)
+                    said = attempt["feedback"] or ""
+                    say(step["role"], f"GET /api/v1/runs/get?id={short(run_id)}", attempt["verdict"] or "done")
+                    if said:
+                        print(f"{'':<9}{said}", flush=True)
             if run["status"] in _ENDED:
                 if run["status"] != "completed":
                     raise DemoFailed(f"the run is {run['status']}: {run['error']}")
@@ -143,6 +142,12 @@ def a_png(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     rows = (b"\x00" + b"\xf4\xa2\x61" * width) * height
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def _reported(run: Mapping[str, Any]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Return the attempts that have ended, each with its step, in the order in which they did."""
+    found = [(step, one) for step in run["steps"] for one in step["attempts"] if one["finishedAt"] is not None]
+    return sorted(found, key=lambda pair: int(pair[1]["finishedAt"]))
 
 
 def _attempts(run: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
