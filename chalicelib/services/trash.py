@@ -81,7 +81,7 @@ def purge(project_id: str, workflow_id: str, *, now: datetime) -> None:
         if run_lists.any_active(before.id):
             raise Conflict("the workflow has runs that have not ended: cancel them, or wait for them")
         purged = replace(before, purged_at=now, updated_at=now, revision=before.revision + 1)
-        store.update(purged)
+        store.purge(purged)
         return purged
 
     _remove(judged_anew(use_case).id)

@@ -28,6 +28,7 @@ __all__ = [
     "page",
     "page_with_trash",
     "publish",
+    "purge",
     "put",
     "restore",
     "set_due",
@@ -131,6 +132,19 @@ def restore(workflow: Workflow, deployment: Deployment | None) -> None:
         change(workflow),
         *([_slug_taken(workflow)] if workflow.slug is not None else ()),
         *([deployments.placing(deployment, None)] if deployment is not None else ()),
+    )
+
+
+def purge(workflow: Workflow) -> None:
+    """Write a workflow that is gone for good from now on; Superseded if the stored one is not the one before.
+
+    From then on the sweep sees it, until the last of it is removed. Made twice because the first answer was lost, it is
+    made once.
+    """
+    transactions.make_once(
+        change(workflow),
+        WorkflowItem,
+        landed=lambda stored: (stored.revision, stored.purged_at) == (workflow.revision, workflow.purged_at),
     )
 
 

@@ -13,7 +13,7 @@ from chalicelib.api import catalog
 from chalicelib.api.bodies import built
 from chalicelib.api.endpoints import ANY_KEY, AnyKey, Api, Endpoint
 from chalicelib.api.requests import HttpRequest, path_ids
-from chalicelib.domain.access import Scope
+from chalicelib.domain.access import Scope, word_for
 from tests.api.asking import a_request
 
 ENDPOINTS = tuple(catalog.endpoints())
@@ -96,6 +96,40 @@ WORKFLOW_RUNS_API = {
 }
 
 
+#: The workflows API's page and its resolved semantics, with the scope of each endpoint. Agents call back on tokens.
+WORKFLOWS_API = {
+    ("GET", "/api/v1/workflows/list"): "workflows:read",
+    ("GET", "/api/v1/workflows/get"): "workflows:read",
+    ("GET", "/api/v1/workflows/runs"): "runs:read",
+    ("GET", "/api/v1/workflows/analytics"): "workflows:read",
+    ("GET", "/api/v1/workflows/related"): "workflows:read",
+    ("GET", "/api/v1/workflows/versions"): "workflows:read",
+    ("POST", "/api/v1/workflows/create"): "workflows:write",
+    ("POST", "/api/v1/workflows/update"): "workflows:write",
+    ("POST", "/api/v1/workflows/rename"): "workflows:write",
+    ("POST", "/api/v1/workflows/duplicate"): "workflows:write",
+    ("POST", "/api/v1/workflows/delete"): "workflows:write",
+    ("POST", "/api/v1/workflows/bulk-delete"): "workflows:write",
+    ("POST", "/api/v1/workflows/restore"): "workflows:write",
+    ("POST", "/api/v1/workflows/permanent-delete"): "workflows:write",
+    ("POST", "/api/v1/workflows/versions/revert"): "workflows:write",
+    ("POST", "/api/v1/runs/start"): "runs:write",
+    ("GET", "/api/v1/runs/get"): "runs:read",
+    ("POST", "/api/v1/files/upload-url"): "files:write",
+    ("GET", "/api/v1/files/get"): "files:write",
+    ("GET", "/api/v1/personas/list"): "personas:read",
+    ("GET", "/api/v1/personas/get"): "personas:read",
+    ("POST", "/api/v1/personas/create"): "personas:write",
+    ("POST", "/api/v1/personas/update"): "personas:write",
+    ("POST", "/api/v1/personas/delete"): "personas:write",
+    ("POST", "/api/v1/personas/duplicate"): "personas:write",
+    ("POST", "/api/v1/personas/toggle"): "personas:write",
+    ("POST", "/api/v1/agents/{ticket_id}/report"): None,
+    ("POST", "/api/v1/agents/{ticket_id}/heartbeat"): None,
+    ("POST", "/api/v1/agents/{ticket_id}/fail"): None,
+}
+
+
 def word_of(endpoint: Endpoint) -> str | AnyKey | None:
     if isinstance(endpoint.scope, AnyKey):
         return endpoint.scope
@@ -127,6 +161,15 @@ def test_the_trigger_api_is_served_whole_and_under_the_scopes_of_its_page() -> N
 def test_the_workflow_runs_api_is_served_whole_and_under_the_scopes_of_its_page() -> None:
     served = {(one.method, one.path): word_of(one) for one in ENDPOINTS if one.path.startswith("/v1/")}
     assert served == WORKFLOW_RUNS_API
+
+
+def test_the_workflows_api_is_served_whole_and_under_the_scopes_of_its_page() -> None:
+    served = {
+        (one.method, one.path): word_for(one.scope, one.dialect.bundles) if isinstance(one.scope, Scope) else None
+        for one in ENDPOINTS
+        if one.path.startswith("/api/v1/")
+    }
+    assert served == WORKFLOWS_API
 
 
 def test_each_api_is_in_its_own_dialect() -> None:

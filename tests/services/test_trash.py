@@ -215,7 +215,7 @@ def test_the_trash_is_listed_among_the_rest_by_the_time_of_the_last_change() -> 
 
 def test_a_copy_that_is_made_again_after_it_was_removed_is_not_found() -> None:
     made = delete(a_library_workflow().workflow.id)
-    store.update(replace(made, purged_at=later(3), revision=made.revision + 1))
+    store.purge(replace(made, purged_at=later(3), revision=made.revision + 1))
     other = a_library_workflow().workflow.id
     with pytest.raises(NotFound, match="Workflow not found"):
         library.duplicate(PROJECT, other, made.id, name=None, request=library.Request(actor=ALICE, now=NOW))

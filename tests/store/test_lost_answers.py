@@ -62,6 +62,14 @@ def test_a_lease_is_taken_though_the_answer_is_lost(calls: Calls) -> None:
     assert driven.lease_seq == 1
 
 
+def test_a_workflow_is_gone_for_good_though_the_answer_is_lost(calls: Calls) -> None:
+    workflow = a_workflow(deleted_at=NOW)
+    workflows.put(workflow)
+    calls.lose = 1
+    workflows.purge(replace(workflow, purged_at=later(1), revision=workflow.revision + 1))
+    assert workflows.load(workflow.id) is None
+
+
 def test_a_step_is_written_though_the_answer_is_lost(calls: Calls) -> None:
     run = a_stored_run()
     first = a_record()
