@@ -161,7 +161,8 @@ def launch(
     the workflow has as many runs that have not ended as its settings allow: a run and its place among them are one
     transaction, so that of two that want the last place one has it.
     """
-    run = replace(run, units=_used(run, beside=(once is not None) + run.counted + (history is not None) + len(records)))
+    beside = (once is not None) + run.counted + (history is not None) + (excerpt is not None) + len(records)
+    run = replace(run, units=_used(run, beside=beside))
     try:
         runs.put(
             run,

@@ -35,10 +35,11 @@ WAKE: Final = Units(write_halves=2)
 
 
 def creation(run: Run, *, beside: int) -> Units:
-    """Return what it costs to put a run, with so many other items in the same transaction."""
+    """Return what it costs to put a run, with so many other items in the same transaction, and to number it before."""
+    numbering = 2 if run.number is not None else 0
     # A payload apart goes with the run, each KB of it like an item of its own.
     return Units(
-        write_halves=_written(_CREATION, beside + _apart(run.payload) // 2),
+        write_halves=_written(_CREATION, beside + _apart(run.payload) // 2) + numbering,
         s3_writes=1 if isinstance(run.payload, Offloaded) else 0,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +12,11 @@ import pytest
 from chalicelib.domain.usage import Units
 from chalicelib.store import runs
 from infra.local import LocalStack
-from tests.bench import workflows
+from tests.bench import starts, workflows
 from tests.bench.client import Client, deploy, publish, trigger
 from tests.bench.echo import echo_server
 from tests.bench.meter import Counts, metered
+from tests.bench.verbs import undriven
 
 pytestmark = pytest.mark.store
 
@@ -109,3 +111,18 @@ def test_large_values_are_counted_where_they_are_put_and_got(stack: LocalStack, 
     found = used(stack, client, publish(client, steps))
     assert found.counts.s3.total() > 0
     assert (found.units.s3_writes, found.units.s3_reads) == (found.counts.s3["PutObject"], found.counts.s3["GetObject"])
+
+
+@pytest.mark.usefixtures("exact")
+def test_a_start_with_all_that_can_be_needed_is_near_enough(stack: LocalStack, client: Client) -> None:
+    path, body = starts.STARTS["runs/start"](client)
+    with undriven(stack):
+        client.post(path, body)
+        with metered(stack) as counts:
+            run_id = client.post(path, body, key=uuid.uuid4().hex)["data"]["runId"]
+            assert stack.wait_idle(30)
+        run = runs.load(run_id)
+        client.delete(f"/v1/workflow-runs/{run_id}")
+    assert run is not None
+    Used(units=run.units, counts=counts).must_be_near()
+    assert run.units.read_halves / 2 == pytest.approx(counts.read_units, abs=NEAR)
