@@ -170,6 +170,25 @@ def test_a_copy_has_the_name_of_a_copy_and_no_history(scene: Scene) -> None:
     assert done(scene, "duplicate", workflowId=made["id"], name="Mine")["name"] == "Mine"
 
 
+def test_every_api_shows_copies_and_changes_a_pipeline(scene: Scene) -> None:
+    made = a_pipeline(scene, pipelineSteps=[DESIGNER, CHECKER])
+    get = scene.client.get
+    shown = get(f"/v1/workflows/{made['id']}").json
+    assert [step["step_type"] for step in shown["steps"]] == ["agent", "agent"]
+    [version] = get(f"/api/workflows/{made['id']}/versions").json["data"]
+    assert (version["ir"], version["deployed"]) == ({"pipelineSteps": [DESIGNER, CHECKER]}, True)
+    clone = scene.client.post(f"/v1/workflows/{made['id']}/clone", {"project_id": scene.project.id}).json
+    assert seen(scene, "get", clone["id"])["pipelineSteps"] == [DESIGNER, CHECKER]
+    revised(scene, made, slug="posters", max_concurrent_runs=2)
+    assert versions(scene, made["id"])[0]["changeSummary"] == "Changed slug, max_concurrent_runs"
+    named = json.dumps({"name": "By /api"}).encode()
+    assert scene.client.send("PATCH", f"/api/workflows/{made['id']}", named).status == 200
+    again = done(scene, "update", workflowId=made["id"], pipelineSteps=[DESIGNER])
+    assert (again["name"], again["version"], again["display"]["stepCount"]) == ("By /api", 4, 1)
+    drawn = seen(scene, "get", revised(scene, made, steps=[a_step("only")])["id"])
+    assert (drawn["pipelineSteps"], drawn["workflowGraph"]["nodes"][0]["id"]) == (None, "only")
+
+
 def test_a_run_outlives_its_workflow_in_every_api(scene: Scene) -> None:
     workflow = scene.deploy(a_chain(a_node("only", value=1)))
     run = scene.start(workflow)
