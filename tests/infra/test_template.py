@@ -71,3 +71,12 @@ def test_the_state_machine_of_the_template_is_the_file_beside_it() -> None:
 
     assert definition["StartAt"] == "HoldUntilWoken"
     assert list(definition["States"]) == ["HoldUntilWoken", "Drive"]
+
+
+@pytest.mark.parametrize("function", ["Drive", "Work"])
+def test_whoever_starts_agents_knows_where_they_are_to_report(function: str) -> None:
+    variables = template.load()["Resources"][function]["Properties"]["Environment"]["Variables"]
+
+    condition, own, given = variables["STEPWELL_PUBLIC_URL"]["Fn::If"]
+    assert (condition, given) == ("HasNoPublicUrl", {"Ref": "PublicUrl"})
+    assert own["Fn::Sub"].endswith(".${AWS::URLSuffix}/${RestAPI.Stage}")
