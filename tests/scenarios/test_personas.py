@@ -70,6 +70,8 @@ def test_a_change_leaves_what_it_does_not_say_and_null_takes_away(scene: Scene) 
         ("thinkingEffort", "some"),
         ("instructions", "x" * 50_001),
         ("model", ""),
+        ("model", "two\nlines"),
+        ("model", "{{ payload.model }}"),
         ("isEnabled", "yes"),
     ],
 )

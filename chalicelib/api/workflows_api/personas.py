@@ -21,7 +21,9 @@ from chalicelib.api.workflows_api.surface import (
     nothing_to_change,
     visible,
 )
+from chalicelib.domain import agent_checks
 from chalicelib.domain.access import Scope
+from chalicelib.domain.graph_problems import Place
 from chalicelib.domain.persona import Effort, Persona, Role, Tool
 from chalicelib.services import identifiers, personas
 
@@ -29,9 +31,17 @@ from chalicelib.services import identifiers, personas
 SHOWN_IN_LISTS: Final = 2000
 
 
+def _exact(model: str) -> str:
+    place = Place()
+    agent_checks.model(model, place)
+    if place.details:
+        raise ValueError("must be text on one line, and no template")
+    return model
+
+
 Name = Annotated[str, StringConstraints(min_length=1, max_length=personas.LONGEST_NAME), AfterValidator(visible)]
 Description = Annotated[str, StringConstraints(max_length=2000)]
-Model = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Model = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_exact)]
 Instructions = Annotated[str, StringConstraints(max_length=50_000)]
 RoleWord = Annotated[Role, Field(strict=False)]
 ToolWord = Annotated[Tool, Field(strict=False)]
