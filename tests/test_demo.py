@@ -23,24 +23,43 @@ ORDER = ROOT / "examples" / "order"
 
 
 def alike(output: str) -> list[str]:
-    """Return the lines of a demo's output without what differs from run to run: ids, ports, times."""
+    """Return the lines of a demo's output without what differs from run to run: ids, ports, times, costs."""
     text = re.sub(r"(?:wf_)?[0-9a-f]+…", "<id>", output)
     text = re.sub(r":\d{4,5}\b", ":<port>", text)
     text = re.sub(r"\d+ ms", "<time>", text)
+    text = re.sub(r"\d+\.\d{9}", "<dollars>", text)
+    text = re.sub(r"\d[\d,.]*(?=  [A-Za-z -]+<dollars>)", "<quantity>", text)
     return [re.sub(r" +", " ", line).strip() for line in text.strip().splitlines()]
 
 
+def told_by(demo: str) -> subprocess.CompletedProcess[str]:
+    """Run a demo to its end."""
+    command = [sys.executable, "-m", f"infra.local.{demo}"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=90)
+
+
+def shown_of(demo: str) -> str:
+    """Return what the README shows of a demo's output."""
+    readme = (ROOT / "README.md").read_text()
+    return readme.partition(f"<!-- {demo}: begin -->\n```text\n")[2].partition("```")[0]
+
+
 def test_the_demo_prints_what_the_readme_shows() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "infra.local.demo"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=90
-    )
+    done = told_by("demo")
 
     assert (done.returncode, done.stderr) == (0, "")
-    shown = (ROOT / "README.md").read_text().partition("<!-- demo: begin -->\n```text\n")[2].partition("```")[0]
-    assert alike(done.stdout) == alike(shown)
+    assert alike(done.stdout) == alike(shown_of("demo"))
     assert "holds it; no Lambda runs" in done.stdout
     assert re.search(r"^approve +approval +completed +1 +\d+ ms +waited in Step Functions$", done.stdout, re.MULTILINE)
     assert "2 Lambda invocations, 2 state transitions" in done.stdout
+
+
+def test_the_demo_of_agents_prints_what_the_readme_shows() -> None:
+    done = told_by("demo_agents")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert alike(done.stdout) == alike(shown_of("demo-agents"))
+    assert re.findall(r"^checker +\d .* (\w+)$", done.stdout, re.MULTILINE) == ["fail", "fail", "pass"]
 
 
 def test_a_demo_that_goes_wrong_says_so_in_one_line() -> None:

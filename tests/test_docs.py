@@ -17,14 +17,17 @@ from chalicelib.api.dialects import TRIGGER_API, WORKFLOW_RUNS_API, WORKFLOWS_AP
 from chalicelib.api.endpoints import Endpoint
 from chalicelib.api.trigger_api import runs as trigger_runs
 from chalicelib.api.workflow_runs_api import bulk, job_runs, triggers
-from chalicelib.api.workflows_api import files
+from chalicelib.api.workflows_api import agent_callbacks, analytics, files, workflow_trash
+from chalicelib.api.workflows_api import runs as pipeline_runs
 from chalicelib.domain import (
+    agent_checks,
     condition,
     containers,
     graph_blocks,
     graph_edges,
     graph_nodes,
     pattern,
+    pipeline_fields,
     repair,
     step,
     step_fields,
@@ -41,9 +44,10 @@ from chalicelib.domain.refusal import Refusal
 from chalicelib.domain.run import ENDED, MOVES, RunStatus
 from chalicelib.domain.value import dumps
 from chalicelib.gateways import functions, http, http_bodies
-from chalicelib.services import children, event_keys, once, run_views, schedules, values
-from chalicelib.services.executors import sleep
+from chalicelib.services import agent_work, agents, children, event_keys, heartbeats, once, run_views, schedules, values
+from chalicelib.services.executors import agent, sleep
 from chalicelib.settings import Settings
+from chalicelib.store import statistics
 from infra.local import LocalStack
 from infra.local.__main__ import READY
 from tests.conftest import Project
@@ -60,8 +64,9 @@ def properties(model: type[BaseModel]) -> dict[str, Any]:
 
 
 def longest(field: Mapping[str, Any]) -> int:
-    """Return how long a text may be; one that may be null has the text among its kinds."""
-    return int(next(kind["maxLength"] for kind in (field, *field.get("anyOf", ())) if "maxLength" in kind))
+    """Return how long a text or a list may be; one that may be null has the other among its kinds."""
+    bounds = ("maxLength", "maxItems")
+    return int(next(kind[name] for kind in (field, *field.get("anyOf", ())) for name in bounds if name in kind))
 
 
 TAGS = properties(triggers.TriggerWorkflow)["tags"]
@@ -84,7 +89,7 @@ LIMITS: Mapping[str, tuple[float, ...]] = {
     ),
     "earlier attempts kept of a step": (step.MOST_ATTEMPTS,),
     "retries and replays of steps in one run": (repair.MOST_RESETS,),
-    "runs in a bulk verb": (properties(bulk.ManyRuns)["workflow_run_ids"]["maxItems"],),
+    "runs in a bulk verb": (longest(properties(bulk.ManyRuns)["workflow_run_ids"]),),
     "`Idempotency-Key`": (255, once.REMEMBERED.total_seconds() / 3600),
     "event key; `reason`; a job's `error`": (
         512,
@@ -92,6 +97,25 @@ LIMITS: Mapping[str, tuple[float, ...]] = {
         longest(properties(job_runs.FailJob)["error"]),
     ),
     "steps that `graph`, `timeline`, `explain` show of a run": (run_views.MOST_SHOWN,),
+    "steps in a pipeline; iterations of its loops": (pipeline_fields.MOST_STEPS, pipeline_fields.MOST_ITERATIONS),
+    "prompt of a run; instructions of an agent": (pipeline_runs.LONGEST_PROMPT, agent_checks.LONGEST_INSTRUCTIONS),
+    "an agent's work; its report; what is kept of what it prints": (
+        agent_work.LARGEST / MIB,
+        values.LARGEST_OUTPUT_BYTES / MIB,
+        agents.LONGEST_TAIL,
+    ),
+    "an agent's work, at most; its silence, at first and then": (
+        agent_checks.LONGEST_TIMEOUT / 3_600_000,
+        agent.START_GRACE.total_seconds() / 60,
+        heartbeats.BEAT.total_seconds() / 60,
+    ),
+    "issues and learnings in a report": (longest(properties(agent_callbacks.ReportBody)["issues"]),),
+    "images of an agent": (agent_checks.MOST_IMAGES,),
+    "days of analytics; models told apart": (
+        properties(analytics.AnalyticsQuery)["days"]["le"],
+        statistics.MOST_MODELS,
+    ),
+    "workflows in a bulk delete": (longest(properties(workflow_trash.DeleteWorkflows)["workflowIds"]),),
     "schedules that one sweep starts": (schedules.MOST_SCHEDULES,),
     "uploaded file; file name; time to upload it": (
         upload.LARGEST_FILE / MIB,
