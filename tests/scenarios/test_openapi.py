@@ -19,6 +19,7 @@ from chalicelib.api.openapi_document import document
 from tests.conftest import Project
 from tests.domain.graphs import a_node
 from tests.scenarios.conftest import SharedStack
+from tests.scenarios.pipelines import a_pipeline, versions
 from tests.scenarios.scene import Scene, a_chain
 from tests.scenarios.steps import a_step, saved
 
@@ -53,7 +54,11 @@ def things(scene: Scene) -> dict[str, str]:
     run = scene.client.post(f"/v1/workflows/{workflow['id']}/trigger", {}).json
     scene.settle()
     [job, *_] = scene.client.get("/v1/job-runs").json
+    pipeline = a_pipeline(scene)["id"]
     return {
+        "id": pipeline,
+        "workflowId": pipeline,
+        "versionId": versions(scene, pipeline)[0]["versionId"],
         "workflow_id": workflow["id"],
         "version_id": workflow["version_id"],
         "other_version_id": "1",
