@@ -17,8 +17,9 @@ from chalicelib.store import runs
 from chalicelib.store.errors import StoreError
 from tests.conftest import Table
 from tests.domain.building import a_definition, a_step
+from tests.services.agent_runs import a_house_with_agents, an_agent, fakes
 from tests.services.faults import Fault, writes
-from tests.services.house import Crash, House, a_house, a_line
+from tests.services.house import Crash, House, a_line
 from tests.services.waiting import ADA, a_job, a_wait_by_key, an_approval, listed, report, send, terminate
 
 pytestmark = pytest.mark.store
@@ -29,7 +30,7 @@ MOST = 40
 
 @pytest.fixture
 def house(table: Table, monkeypatch: pytest.MonkeyPatch) -> House:
-    return a_house(table, monkeypatch)
+    return a_house_with_agents(table, monkeypatch)
 
 
 def insisting(ask: Callable[[], object]) -> object:
@@ -91,7 +92,7 @@ def test_an_event_by_key_reaches_every_wait_once_whatever_write_fails(house: Hou
 
 @pytest.mark.parametrize("fault", list(Fault))
 def test_a_canceled_run_leaves_nothing_that_counts_as_open_whatever_write_fails(house: House, fault: Fault) -> None:
-    definition = a_definition([a_job(), an_approval(), a_wait_by_key()])
+    definition = a_definition([a_job(), an_approval(), a_wait_by_key(), an_agent()])
     for at in range(1, MOST):
         run_id = house.start(definition)
         house.settle(run_id, until=waits_for(WaitKind.JOB))
@@ -102,6 +103,7 @@ def test_a_canceled_run_leaves_nothing_that_counts_as_open_whatever_write_fails(
         assert house.run(run_id).status is RunStatus.CANCELED
         for kind in TicketKind:
             assert [one.status for one in listed(kind) if one.run_id == run_id] == [TicketStatus.CANCELED]
+        assert fakes(house).stopped.keys() == fakes(house).orders.keys()
         if not watched.failed:
             break
     assert at > 3
