@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self, cast
 
-from chalicelib.domain.related import Issue, Learning
 from chalicelib.domain.usage import ModelUsage
-from chalicelib.domain.value import Json, Value
+
+if TYPE_CHECKING:
+    from chalicelib.domain.related import Issue, Learning
+    from chalicelib.domain.value import Json, Value
 
 #: Billionths in one.
 NANO: Final = 1_000_000_000

@@ -13,8 +13,7 @@ from chalicelib.domain.step import Wait, WaitKind
 from chalicelib.domain.ticket import TicketKind, ticket_event
 from chalicelib.gateways.agents import Order
 from chalicelib.gateways.errors import CallFailed
-from chalicelib.services import agent_work, connections, tickets
-from chalicelib.services.agent_setup import setup_of
+from chalicelib.services import connections, tickets
 from chalicelib.services.agent_tokens import token_of
 from chalicelib.services.executors.call import StepCall
 
@@ -28,7 +27,9 @@ def execute(call: StepCall) -> Outcome:
     The ticket comes before the sandbox, which may report at once. An attempt that is made again finds both: they go by
     the same id. A sandbox of which no answer came is left to itself: its ticket is closed, and it is told so.
     """
-    setup = setup_of(call)
+    from chalicelib.services import agent_setup, agent_work  # noqa: PLC0415 - loaded with a run's first agent: few have one
+
+    setup = agent_setup.setup_of(call)
     size = size_for(setup.cpu_count, setup.memory_mb)
     url = settings.current().public_url
     if not url:
