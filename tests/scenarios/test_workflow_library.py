@@ -200,6 +200,8 @@ def test_a_run_outlives_its_workflow_in_every_api(scene: Scene) -> None:
     get = scene.client.get
     assert (get(run).status, get(run).json["output"]) == (200, 1)
     assert get(f"/v1/workflow-runs/{run_id}").json["status"] == "completed"
+    shown = get(f"/api/v1/runs/get?id={run_id}")
+    assert (shown.status, shown.json["data"]["status"]) == (200, "completed"), shown.text
     for part in ("history", "cost"):
         assert get(f"/v1/workflow-runs/{run_id}/{part}").status == 200
     for view in ("steps", "steps/only", "graph", "timeline", "explain", "why"):
