@@ -103,7 +103,7 @@ class RunsShown(Shown):
         return cls(period=period, completed=one.completed, failed=one.failed, canceled=one.canceled, total=one.total)
 
 
-class RelatedShown(Shown):
+class RelatedCountsShown(Shown):
     """How many of each the workflow's runs have to do with, whenever they ran."""
 
     personas: int
@@ -118,7 +118,7 @@ class AnalyticsShown(Shown):
     cost_breakdown: list[CostShown]
     success_rate_series: list[RateShown]
     runs_over_time: list[RunsShown]
-    related_entities: RelatedShown
+    related_entities: RelatedCountsShown
 
 
 @api.endpoint("GET", "/api/v1/workflows/analytics", scope=Scope.WORKFLOWS_READ, query=AnalyticsQuery)
@@ -141,7 +141,7 @@ def show_analytics(caller: Caller, query: AnalyticsQuery) -> Data[AnalyticsShown
         cost_breakdown=_costs(found),
         success_rate_series=[RateShown(period=name, rate=one.success_rate) for name, one in found.periods.items()],
         runs_over_time=[RunsShown.of(name, one) for name, one in found.periods.items()],
-        related_entities=RelatedShown(
+        related_entities=RelatedCountsShown(
             personas=found.related.personas,
             issues=found.related.issues,
             learning_versions=found.related.learning_versions,
