@@ -73,6 +73,9 @@ MAY_BE_EMPTY = {"comment", "reason"}
 BAD_QUERIES: Mapping[str, tuple[str, ...]] = {
     "limit": ("limit=0", "limit=-1", "limit=1.5", "limit=x", "limit=", "limit=%D9%A1"),
     "cursor": ("cursor=", "cursor=nonsense", "cursor=%00", "cursor=%F0%9F%98%80", f"cursor={'x' * 1001}"),
+    "days": ("days=0", "days=366", "days=-1", "days=1.5", "days=", "days=%EF%BC%99"),
+    "granularity": ("granularity=hourly", "granularity=", "granularity=Daily"),
+    "timezone": ("timezone=Mars/Olympus", "timezone=..%2FUTC", "timezone=", "timezone=%2B01:00", "timezone=localtime"),
     "status": ("status=nonsense", "status=", "status=%00", "status=PENDING"),
     "project_id": ("project_id=",),
     "workflow_id": ("workflow_id=", f"workflow_id={'x' * 256}"),
