@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from chalicelib.domain.upload import FileStatus, StoredFile
 from chalicelib.store import keys, times, transactions
-from chalicelib.store.keys import ImpossibleId, Key
+from chalicelib.store.keys import Key
 from chalicelib.store.table import (
     Item,
     MaybeText,
@@ -114,12 +114,10 @@ def load_many(file_ids: Iterable[str]) -> dict[str, StoredFile]:
     return {places[key]: read(raw) for key, raw in get_many(places).items()}
 
 
+@none_if_impossible
 def place_of(file_id: str) -> Key | None:
     """Return where a file's record lies, for a batch that reads other things too; None if no file has such an id."""
-    try:
-        return keys.file(file_id)
-    except ImpossibleId:
-        return None
+    return keys.file(file_id)
 
 
 def read(raw: Raw) -> StoredFile:

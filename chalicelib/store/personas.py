@@ -7,7 +7,7 @@ from typing import Self
 
 from chalicelib.domain.persona import Persona, Role, Tool
 from chalicelib.store import keys, transactions
-from chalicelib.store.keys import ImpossibleId, Key
+from chalicelib.store.keys import Key
 from chalicelib.store.paging import Page, listed
 from chalicelib.store.table import (
     Flag,
@@ -114,12 +114,10 @@ def load_many(persona_ids: Iterable[str]) -> dict[str, Persona]:
     return {places[key]: read(raw) for key, raw in get_many(places).items()}
 
 
+@none_if_impossible
 def place_of(persona_id: str) -> Key | None:
     """Return where a persona lies, for a batch that reads other things too; None if none has such an id."""
-    try:
-        return keys.persona(persona_id)
-    except ImpossibleId:
-        return None
+    return keys.persona(persona_id)
 
 
 def read(raw: Raw) -> Persona:
