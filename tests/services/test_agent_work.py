@@ -181,25 +181,18 @@ def test_an_agent_is_given_its_images_each_with_a_url(house: House, monkeypatch:
     assert (error.code, "file_2" in error.message) == ("image_unavailable", True)
 
 
-@pytest.mark.parametrize(
-    ("changes", "why"),
-    [
-        ({"deleted_at": T0}, "the persona per_1 is deleted"),
-        ({"is_enabled": False}, "the persona per_1 is disabled"),
-        ({"project_id": "else"}, "the persona per_1 is not there"),
-    ],
-)
-def test_a_persona_that_cannot_work_fails_the_step_unless_the_run_was_started_with_it(
-    house: House, changes: dict[str, Any], why: str
-) -> None:
-    personas.put(replace(ADA, **changes))
-    definition = a_line(an_agent(cliId=None, personaId="per_1"))
-    run_id = waiting(house, definition)
-    error = house.records(run_id)["agent"].error
-    assert error is not None
-    assert (error.code, error.message) == ("persona_unavailable", why)
-    started = waiting(house, definition, payload={"personas": {"per_1": ADA.snapshot()}})
-    assert work_of(house, started, "agent")["role"] == "reviewer"
+def test_a_persona_that_cannot_work_fails_the_step_unless_the_run_was_started_with_it(house: House) -> None:
+    personas.put(replace(ADA, id="gone", deleted_at=T0))
+    personas.put(replace(ADA, id="off", is_enabled=False))
+    personas.put(replace(ADA, id="theirs", project_id="else"))
+    for id_, why in {"gone": "is deleted", "off": "is disabled", "theirs": "is not there"}.items():
+        definition = a_line(an_agent(cliId=None, personaId=id_))
+        run_id = waiting(house, definition)
+        error = house.records(run_id)["agent"].error
+        assert error is not None
+        assert (error.code, error.message) == ("persona_unavailable", f"the persona {id_} {why}")
+        started = waiting(house, definition, payload={"personas": {id_: ADA.snapshot()}})
+        assert work_of(house, started, "agent")["role"] == "reviewer"
 
 
 def test_a_persona_that_the_run_does_not_carry_is_looked_up(house: House) -> None:

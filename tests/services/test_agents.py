@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -15,10 +16,11 @@ from chalicelib.domain.run import RunStatus
 from chalicelib.domain.step import StepStatus, WaitKind
 from chalicelib.domain.ticket import Ticket, TicketKind, TicketStatus
 from chalicelib.domain.usage import ModelUsage
+from chalicelib.domain.value import Json
 from chalicelib.gateways.agents import Order
 from chalicelib.gateways.clients import AwsAccess
 from chalicelib.gateways.errors import CallFailed
-from chalicelib.services import agent_tokens, agents
+from chalicelib.services import agent_tokens, agent_work, agents
 from chalicelib.services import tickets as judged
 from chalicelib.store import tickets
 from chalicelib.store.errors import StoreError
@@ -207,7 +209,7 @@ def test_a_report_that_is_quicker_than_its_steps_record_is_not_lost(house: House
 
 
 @pytest.mark.store
-@pytest.mark.parametrize("fault", list(Fault))
+@pytest.mark.parametrize("fault", [Fault.DIES_BEFORE, Fault.UNHEARD_AFTER])
 def test_whatever_write_fails_there_is_one_sandbox_and_one_usage(house: House, fault: Fault) -> None:
     for at in range(1, 30):
         before = len(fakes(house).orders)
@@ -256,37 +258,36 @@ def test_without_an_address_to_report_to_no_agent_starts(house: House, monkeypat
     assert fakes(house).orders == {}
 
 
-@pytest.mark.parametrize(
-    ("config", "code", "message"),
-    [
-        ({"prompt": "{{ payload.none }}"}, "invalid_field", "prompt must be text; it came out as null"),
-        ({"repository": "{{ payload.repo }}"}, "invalid_field", "repository: a repository is an address"),
-        ({"images": "{{ payload.repo }}"}, "invalid_field", "images: this must be a list"),
-        ({"runConfig": {"cpuCount": 99}}, "invalid_field", "config.cpuCount: this must be a number from 0.25 to 16"),
-        ({"runConfig": {"speed": 1}}, "invalid_field", 'config.speed: there is no field "speed"'),
-        ({"runConfig": "fast"}, "invalid_field", "config: this must be an object"),
-        ({"cliId": None}, "invalid_field", "cliId: nobody names one"),
-        ({"personaId": "per_1"}, "persona_unavailable", "the persona per_1 is not there"),
-    ],
+#: What a step's fields come to, and how it fails with them.
+CANNOT_BE: tuple[tuple[dict[str, Json], str, str], ...] = (
+    ({"prompt": "{{ payload.none }}"}, "invalid_field", "prompt must be text; it came out as null"),
+    ({"repository": "{{ payload.repo }}"}, "invalid_field", "repository: a repository is an address"),
+    ({"images": "{{ payload.repo }}"}, "invalid_field", "images: this must be a list"),
+    ({"runConfig": {"cpuCount": 99}}, "invalid_field", "config.cpuCount: this must be a number from 0.25 to 16"),
+    ({"runConfig": {"speed": 1}}, "invalid_field", 'config.speed: there is no field "speed"'),
+    ({"runConfig": "fast"}, "invalid_field", "config: this must be an object"),
+    ({"cliId": None}, "invalid_field", "cliId: nobody names one"),
+    ({"personaId": "per_1"}, "persona_unavailable", "the persona per_1 is not there"),
 )
-def test_what_cannot_be_fails_the_step_by_name(
-    house: House, config: dict[str, object], code: str, message: str
-) -> None:
-    run_id = waiting(house, a_line(an_agent(**config)), payload={"repo": "http://x.example/r"})  # type: ignore[arg-type]
-    assert house.settle(run_id).status is RunStatus.FAILED
-    found, said_of_it = error_of(house, run_id)
-    assert (found, said_of_it[: len(message)]) == (code, message)
+
+
+def test_what_cannot_be_fails_the_step_by_name(house: House) -> None:
+    payload: Json = {"repo": "http://x.example/r"}
+    for config, code, message in CANNOT_BE:
+        run_id = waiting(house, a_line(replace(an_agent(), config={**an_agent().config, **config})), payload=payload)
+        assert house.run(run_id).status is RunStatus.FAILED
+        found, said_of_it = error_of(house, run_id)
+        assert (found, said_of_it[: len(message)]) == (code, message)
     assert fakes(house).orders == {}
 
 
-def test_work_over_five_megabytes_fails_the_step(house: House) -> None:
-    definition = a_pipeline(*({"type": "designer"} for _ in range(7)))
-    run_id = waiting(house, definition, payload={"prompt": "p"})
-    for at in range(1, 7):
-        said(house, run_id, f"designer_{at}", "x" * 900_000)
+def test_work_over_the_limit_fails_the_step(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent_work, "LARGEST", 50_000)
+    run_id = waiting(house, a_pipeline({"type": "designer"}, {"type": "designer"}), payload={"prompt": "p"})
+    said(house, run_id, "designer_1", "x" * 50_000)
     assert house.settle(run_id).status is RunStatus.FAILED
-    code, message = error_of(house, run_id, "designer_7")
-    assert (code, "the limit is 5242880" in message) == ("work_too_large", True)
+    code, message = error_of(house, run_id, "designer_2")
+    assert (code, "the limit is 50000" in message) == ("work_too_large", True)
 
 
 def test_a_sandbox_on_aws_adds_its_time_to_what_the_run_has_used(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
