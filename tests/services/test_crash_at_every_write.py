@@ -180,9 +180,14 @@ def test_a_run_ends_right_whatever_write_fails(
             run_id = carry_through(house, case)
         check(house, run_id, case)
         ended.append(house.run(run_id))
-        if not watched.failed:
+        if watched.failed:
+            failures[watched.failed] += 1
+        elif failures["TransactWriteItems"] >= (2 if case.event else 1):
             break
-        failures[watched.failed] += 1
+        else:
+            # Steps side by side end in either order, at a write more or less: this round was over before the write at
+            # which the round before was not yet at its end. The two are tried again.
+            at -= 2
     check_statistics(ended)
     assert failures["PutItem"] >= len(case.definition.steps)
     assert failures["UpdateItem"] >= 2
