@@ -305,7 +305,7 @@ def _driver_dies_after_the_ticket(house: House, run_id: str) -> None:
     """Have the first driver lost, for good, between the ticket's write and the step's."""
     house.lambda_retries = False
     house.invoker.drive(run_id)
-    with writes(at=2, fault=Fault.DIES_AFTER):
+    with writes(at=3, fault=Fault.DIES_AFTER):
         house.drain()
     house.lambda_retries = True
     assert house.deaths == 1

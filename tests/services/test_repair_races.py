@@ -167,5 +167,5 @@ def test_of_a_bulk_cancel_and_the_end_each_run_has_one_end(house: House) -> None
     assert isinstance(answers, tuple)
     for answer in answers:
         ended = RunStatus.COMPLETED if answer.refused else RunStatus.CANCELED
-        assert house.run(answer.run_id).status is ended
-        assert [one.command for one in done(answer.run_id)] == ([] if answer.refused else ["cancel"])
+        assert house.run(answer.id).status is ended
+        assert [one.command for one in done(answer.id)] == ([] if answer.refused else ["cancel"])
