@@ -20,7 +20,7 @@ class Issue:
     """Something wrong that an agent reports; of one title it is one issue."""
 
     title: str
-    #: In the agent's own words; that of the latest report counts.
+    #: In the agent's own words; of one run the first counts, of several the latest run's.
     severity: str
 
 

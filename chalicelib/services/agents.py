@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +18,7 @@ from typing import Final
 from chalicelib.domain.access import Actor
 from chalicelib.domain.agent_report import AgentReport, Assignment, with_tail
 from chalicelib.domain.persona import Role
-from chalicelib.domain.refusal import Conflict, Invalid, KeyMissing, Refusal, TooLarge, Unauthenticated
+from chalicelib.domain.refusal import Conflict, Invalid, KeyMissing, Refusal, TooLarge, TryLater, Unauthenticated
 from chalicelib.domain.run import Run
 from chalicelib.domain.step import StepError, StepStatus
 from chalicelib.domain.ticket import Ticket, TicketKind, TicketStatus
@@ -26,6 +27,7 @@ from chalicelib.domain.value import size_of
 from chalicelib.services import authentication, sandboxes, tickets
 from chalicelib.services.agent_tokens import is_token_of
 from chalicelib.services.availability import PASSING
+from chalicelib.services.clock import SystemClock
 from chalicelib.services.heartbeats import BEAT
 from chalicelib.services.outside import Outside, current
 from chalicelib.services.tickets import Report, Sight
@@ -45,6 +47,10 @@ LONGEST_TAIL: Final = 4096
 #: Refusals of one ticket that are put on record: those of strangers, while there is an agent; and those of the agent.
 MOST_OF_STRANGERS: Final = 20
 MOST_OF_AGENT: Final = 40
+
+#: How often a report is tried that meets others, and by how much the longest pause between grows each time, in seconds.
+_MOST_ROUNDS: Final = 24
+_PAUSE: Final = 0.01
 
 _OVER: Final = {
     TicketStatus.DONE: "it has reported",
@@ -104,7 +110,7 @@ def heartbeat(ticket: Ticket, *, tail: str | None, now: datetime) -> None:
             present = tickets.reload(ticket)
         else:
             return
-    raise tickets.contended()
+    raise _contended()
 
 
 def report(ticket: Ticket, said: AgentReport, *, now: datetime, outside: Outside | None = None) -> None:
@@ -137,20 +143,29 @@ def fail(
 def _delivered(ticket: Ticket, sent: Report, *, said: AgentReport | None, now: datetime, outside: Outside) -> None:
     """Deliver what an agent says, judged anew where the run or the ticket changed in between."""
     present: Ticket | None = ticket
-    for _ in range(tickets.MOST_ROUNDS):
+    for turn in range(_MOST_ROUNDS):
+        if turn:
+            # Agents of one run that report at once all write to the run: each waits a little longer, and by chance.
+            SystemClock().sleep(random.uniform(0, turn * _PAUSE))  # noqa: S311 - it spreads tries, it keeps no secret
         if present is not None and (present.status, present.result_digest) == (sent.status, sent.digest):
+            _relate(ticket, said, now)
             return
         sight = _awaited(present, now)
-        if said is not None:
-            # Before the delivery, after which nobody would come back for it; told twice, it counts once.
-            _relate(ticket, said, now)
         try:
             tickets.hand_over(sight, sent, now=now, outside=outside, run_after=_run_after(sight, said, now))
         except (Superseded, Busy):
             present = tickets.reload(ticket)
         else:
+            # After the delivery, since what is refused tells of nothing. An agent that has had no answer reports again,
+            # and is heard again; told twice, it counts once.
+            _relate(ticket, said, now)
             return
-    raise tickets.contended()
+    raise _contended()
+
+
+def _contended() -> TryLater:
+    """Return the refusal of what was judged anew too often; no Conflict, which tells an agent that it is over."""
+    return TryLater("the run is being changed by others at this moment; try again")
 
 
 def _run_after(sight: Sight, said: AgentReport | None, now: datetime) -> Run | None:
@@ -170,7 +185,9 @@ def _run_after(sight: Sight, said: AgentReport | None, now: datetime) -> Run | N
     )
 
 
-def _relate(ticket: Ticket, said: AgentReport, now: datetime) -> None:
+def _relate(ticket: Ticket, said: AgentReport | None, now: datetime) -> None:
+    if said is None:
+        return
     persona_id = Assignment.of(ticket.payload).persona_id
     if not (said.issues or said.learnings or persona_id):
         return

@@ -59,7 +59,7 @@ class Report:
     @property
     def digest(self) -> str:
         """What tells one report from another: the same for the same JSON."""
-        said = self.payload if self.failure is None else self.failure.message
+        said: Json = self.payload if self.failure is None else [self.failure.code, self.failure.message]
         text = json.dumps(said, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
