@@ -6,6 +6,7 @@ have been made without having seen the first.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -85,13 +86,26 @@ def update(project_id: str, workflow_id: str, *, changes: Changes, request: Requ
         description=workflow.description if changes.description is UNCHANGED else changes.description,
     )
     was = shown(before)
-    said = {name: value for name, value in changes.pipeline.items() if was.get(name) != value}
+    # As JSON, in which true is not 1.
+    said = {name: value for name, value in changes.pipeline.items() if not _same(was.get(name), value)}
     content = _changed(before, said)
     if content is None:
         return _renamed(before, renamed, request)
-    if said:
-        renamed = replace(renamed, outline=contents.outline_of(content))
     summary = summaries.changed(workflow, renamed, before.content, content)
+    if not said:
+        try:
+            return publishing.rename(
+                workflow,
+                renamed,
+                content,
+                summary=summary,
+                actor=request.actor,
+                now=request.now,
+                derived_id=request.derived_id,
+            )
+        except (Superseded, Busy):
+            raise _beaten() from None
+    renamed = replace(renamed, outline=contents.outline_of(content))
     return _published(workflow, renamed, content, summary, request)
 
 
@@ -154,6 +168,10 @@ def shown(published: Published) -> Mapping[str, Json]:
     nodes: list[Json] = [{"id": one.ref, "type": one.type.value, "name": one.name} for one in definition.steps.values()]
     edges: list[Json] = [{"source": one.source, "target": one.target} for one in definition.edges]
     return {_GRAPH: {"nodes": nodes, "edges": edges}}
+
+
+def _same(one: Json, other: Json) -> bool:
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def _pipeline_of(content: Content | None) -> Mapping[str, Json]:

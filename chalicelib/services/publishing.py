@@ -170,6 +170,32 @@ def of_slug(project_id: str, slug: str) -> Workflow | None:
     return store.find_by_slug(project_id, slug)
 
 
+def rename(
+    before: Workflow,
+    renamed: Workflow,
+    content: Content,
+    *,
+    summary: str,
+    actor: Actor,
+    now: datetime,
+    derived_id: str | None = None,
+) -> Published:
+    """Store the next version of a workflow that is only called or described otherwise, and leave what runs as it is.
+
+    It is deployed where the version before it is; not where that is a draft, or nothing is deployed. Superseded, and
+    answered where ``derived_id`` is taken, as ``publish`` is.
+    """
+    deployed = deployment_store.load(before.id, DEFAULT_CONNECTION)
+    if deployed is not None and deployed.version == before.current_version:
+        return publish(before, renamed, content, summary=summary, actor=actor, now=now, derived_id=derived_id)
+    try:
+        version = versions.append(renamed, content, summary=summary, actor=actor, now=now, derived_id=derived_id)
+    except Exists:
+        return load(before.project_id, before.id)
+    after = replace(renamed, current_version=version.number, updated_at=now, revision=before.revision + 1)
+    return Published(workflow=after, version=version, content=content)
+
+
 def publish(
     before: Workflow,
     renamed: Workflow,

@@ -97,12 +97,21 @@ def append(
     actor: Actor,
     now: datetime,
     restored_from: str | None = None,
+    derived_id: str | None = None,
 ) -> WorkflowVersion:
     """Store a content as one more version, together with its workflow as it is to be from now on.
 
-    Superseded if the stored workflow is not of the revision that this one has.
+    Superseded if the stored workflow is not of the revision that this one has, Exists if ``derived_id`` is taken.
     """
-    version = next_version(workflow, content, summary=summary, actor=actor, now=now, restored_from=restored_from)
+    version = next_version(
+        workflow,
+        content,
+        summary=summary,
+        actor=actor,
+        now=now,
+        restored_from=restored_from,
+        derived_id=derived_id,
+    )
     moved_on = replace(workflow, current_version=version.number, updated_at=now, revision=workflow.revision + 1)
     store.create(version, workflow=moved_on)
     return version

@@ -263,3 +263,26 @@ def test_functions_and_other_projects_workflows_are_not_found() -> None:
     for workflow_id in (script.id, theirs.id, "wf_none"):
         with pytest.raises(NotFound, match="Workflow not found"):
             library.update(PROJECT, workflow_id, changes=Changes(name="n"), request=asked())
+
+
+def test_a_new_name_leaves_what_is_deployed_as_it_is() -> None:
+    a_project()
+    piped = a_library_workflow()
+    renamed = update(piped, name="Other")
+    assert deployed(renamed).version == 2
+    workflow_id = piped.workflow.id
+    versions.save(PROJECT, workflow_id, ir=a_graph(), actor=ALICE, now=NOW)
+    drafted = library.update(PROJECT, workflow_id, changes=Changes(name="Drafted"), request=asked())
+    assert (drafted.workflow.current_version, deployed(renamed).version) == (4, 2)
+    deployments.take_down(PROJECT, workflow_id, connection_id="conn_default")
+    library.update(PROJECT, workflow_id, changes=Changes(description="d"), request=asked())
+    assert deployment_store.load(workflow_id, "conn_default") is None
+    assert [one.deployed for one in history(workflow_id)] == [True, True, False, False, False]
+
+
+def test_true_is_not_one_where_a_drawing_changes() -> None:
+    drawn = a_library_workflow(workflowGraph={"a": 1, "b": 0})
+    changed = update(drawn, workflowGraph={"a": True, "b": False})
+    graph = library.shown(changed)["workflowGraph"]
+    assert isinstance(graph, dict)
+    assert (graph["a"] is True, graph["b"] is False) == (True, True)
