@@ -40,22 +40,18 @@ class LastRun:
     at: datetime
 
 
-def addition(workflow_id: str, most: int) -> Write:
+def addition(workflow_id: str, most: int, *, newest: LastRun | None = None) -> Write:
     """Return the write that counts one more run, made together with the mark on the run; Full if ``most`` are counted.
 
-    It adds, and compares what it adds to: of two takers of the last place, one has it.
+    It adds, and compares what it adds to: of two takers of the last place, one has it. With ``newest`` the run is named
+    as the workflow's newest too.
     """
     if most < 1:
         message = "a run is counted towards a limit, which is 1 at least"
         raise ValueError(message)
     free = CounterItem.active.does_not_exist() | (CounterItem.active < most)
-    write = transactions.update(
-        CounterItem,
-        keys.counter(workflow_id),
-        [CounterItem.active.add(1)],
-        free,
-        part="counter",
-    )
+    actions = [CounterItem.active.add(1), *(_named(newest) if newest is not None else ())]
+    write = transactions.update(CounterItem, keys.counter(workflow_id), actions, free, part="counter")
     return replace(write, otherwise=Full)
 
 
@@ -75,21 +71,22 @@ def next_number(workflow_id: str, *, run_id: str, at: datetime, most: int = 0) -
     """Return the number of a run that was created at ``at``: one more than the last, and no other run's.
 
     It is added to, so that of many at once each has its own. If the run then comes to nothing, its number is left out;
-    lest that happen to each start that finds no place, a run that is to be one of ``most`` is Full here already.
+    lest that happen to each start that finds no place, a run that is to be one of ``most`` is Full here already. Such a
+    one may still lose the last place to another: it is named as the newest once it has it, by ``addition``.
     """
+    if most:
+        return _numbered(workflow_id, [], CounterItem.active.does_not_exist() | (CounterItem.active < most))
     newest = CounterItem.last_run_at.does_not_exist() | (CounterItem.last_run_at <= at)
-    free = None if most == 0 else CounterItem.active.does_not_exist() | (CounterItem.active < most)
-    named: list[Action] = [CounterItem.last_run_id.set(run_id), CounterItem.last_run_at.set(at)]
     try:
-        return _numbered(workflow_id, named, newest if free is None else newest & free)
+        return _numbered(workflow_id, _named(LastRun(run_id=run_id, at=at)), newest)
     except Superseded:
-        # A newer run has been numbered before this one, or there is no place.
-        return _numbered(workflow_id, [], free)
+        # A newer run has been numbered before this one.
+        return _numbered(workflow_id, [], None)
 
 
 def correct(workflow_id: str, *, run_id: str, instead: LastRun) -> None:
     """Name another run as a workflow's newest in place of one that came to nothing, unless a newer one is named."""
-    actions = [CounterItem.last_run_id.set(instead.run_id), CounterItem.last_run_at.set(instead.at)]
+    actions = _named(instead)
     still = CounterItem.last_run_id == run_id
     with contextlib.suppress(Superseded):
         transactions.make(transactions.update(CounterItem, keys.counter(workflow_id), actions, still))
@@ -104,6 +101,10 @@ def last_runs(workflow_ids: Iterable[str]) -> dict[str, LastRun]:
         for key, item in items.items()
         if item.last_run_id is not None and item.last_run_at is not None
     }
+
+
+def _named(run: LastRun) -> list[Action]:
+    return [CounterItem.last_run_id.set(run.run_id), CounterItem.last_run_at.set(run.at)]
 
 
 def _numbered(workflow_id: str, named: list[Action], condition: Condition | None) -> int:

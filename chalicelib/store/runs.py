@@ -20,6 +20,7 @@ from chalicelib.store import counters, keys, transactions
 from chalicelib.store import history as histories
 from chalicelib.store import idempotency as idempotency_records
 from chalicelib.store.charges import additions
+from chalicelib.store.counters import LastRun
 from chalicelib.store.errors import Exists, Superseded
 from chalicelib.store.keys import Key
 from chalicelib.store.leases import finish, postpone, put_step, release, take_lease, unpark, update_claims
@@ -103,10 +104,12 @@ def put(
     with, and what is to be known of its start; that is part of another run's ``history``, where it repeats one.
     """
     root = transactions.create(RunItem.of(run), part="run")
+    # A run that has its number already is the newest; the others are named when they are first driven.
+    newest = LastRun(run_id=run.id, at=run.created_at) if run.number is not None else None
     beside = (
         *([idempotency_records.creation(idempotency)] if idempotency is not None else ()),
         root,
-        *([counters.addition(run.workflow_id, most_concurrent)] if run.counted else ()),
+        *([counters.addition(run.workflow_id, most_concurrent, newest=newest)] if run.counted else ()),
         *([histories.creation(history)] if history is not None else ()),
         *(transactions.put(item) for item in (*ValueItem.of(run), *ValueItem.of_excerpt(run.id, excerpt))),
         *_beginnings(run.id, records),
