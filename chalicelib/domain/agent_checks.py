@@ -20,9 +20,15 @@ MOST_MEMORY: Final = 122_880
 MOST_CPUS: Final = 16
 
 _TEMPLATE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
-#: No name and no password before the host: what is saved is shown to whoever may read the workflow.
-_REPOSITORY = re.compile(r"https://[^\s/?#@\\]+(?:[/?#][^\s\\]*)?")
+#: No name and no password before the host, nor what some would read as such: what is saved is shown to whoever may read
+#: the workflow. A name in another alphabet is written in punycode.
+_REPOSITORY = re.compile(r"https://[A-Za-z0-9._-]+(?::[0-9]{1,5})?(?:[/?#][^\s\\\x00-\x1f\x7f-\x9f]*)?", re.ASCII)
 _LONGEST_URL = 2_000
+#: What ``is_repository`` asks for.
+REPOSITORY_RULE: Final = (
+    f"a repository is an address of at most {_LONGEST_URL} characters that begins with https:// "
+    "and holds no user name or password"
+)
 _A_LINE = line(255)
 
 tool = one_of(Tool)
@@ -46,10 +52,7 @@ def template_id(value: Json, place: Place) -> None:
 def repository(value: Json, place: Place) -> None:
     """Want an https address without a name or password in it; a template may stand for any part of it."""
     if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_URL or not _may_be_repository(value):
-        place.refuse(
-            f"a repository is an address of at most {_LONGEST_URL} characters that begins with https:// "
-            "and holds no user name or password"
-        )
+        place.refuse(REPOSITORY_RULE)
 
 
 def is_repository(text: str) -> bool:

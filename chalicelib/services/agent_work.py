@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -41,7 +40,7 @@ def document(call: StepCall, setup: Setup) -> str:
             "role": setup.role.value,
             "attempt": call.claim.attempt,
             "iteration": iteration,
-            "maxIterations": call.config.get("maxIterations", 1),
+            "maxIterations": _most_iterations(call),
             "prompt": call.text("prompt"),
             "instructions": setup.instructions,
             "repository": _repository(call),
@@ -74,12 +73,23 @@ def _iteration(call: StepCall) -> int:
     return int(loops[-1][1].removesuffix(".").rsplit(".", 1)[-1]) + 1 if loops else 1
 
 
+def _most_iterations(call: StepCall) -> Json:
+    """Return how often the nearest loop around the step goes round at most; null where that is not a number yet."""
+    loops = call.scope.block.loops
+    if not loops:
+        return 1
+    count = call.scope.definition.steps[loops[-1][0]].config.get("count")
+    return count if isinstance(count, int) else None
+
+
 def _repository(call: StepCall) -> Json:
     url, branch = call.config.get("repository"), call.config.get("branchName")
     place = Place()
     if url is None:
         return None
-    check.repository(url, place.at("repository"))
+    if not isinstance(url, str) or not check.is_repository(url):
+        # Nothing is rendered any more: what looks like a template is none.
+        place.at("repository").refuse(check.REPOSITORY_RULE)
     if branch is not None:
         check.branch_name(branch, place.at("branchName"))
     for fault in place.details:
@@ -94,7 +104,7 @@ def _images(call: StepCall) -> list[Json]:
         return []
     place = Place()
     check.images(given, place.at("images"))
-    if place.details or not isinstance(given, list | tuple):
+    if place.details or not isinstance(given, list | tuple) or len(given) > check.MOST_IMAGES:
         message = f"images: {place.details[0].message if place.details else 'this must be a list'}"
         raise ValueError(message)
     from chalicelib.services import files  # noqa: PLC0415 - loaded with the first step that has images
@@ -157,11 +167,11 @@ def _instances(call: StepCall, ref: str) -> Iterator[tuple[str, int, StepRecord]
             yield ref, 1, records[ref]
         return
     outer = here[len(loops) - 2][1] if len(loops) > 1 and len(here) >= len(loops) - 1 else ""
-    for index in itertools.count():
-        record = records.get(f"{outer}{loops[-1]}.{index}.{ref}")
-        if record is None:
-            return
-        yield ref, index + 1, record
+    before, after = f"{outer}{loops[-1]}.", f".{ref}"
+    between = (key[len(before) : -len(after)] for key in records if key.startswith(before) and key.endswith(after))
+    # A step that a branch has passed by, or nobody has come to yet, has no record of that time round.
+    for index in sorted(int(text) for text in between if text.isdigit()):
+        yield ref, index + 1, records[f"{before}{index}{after}"]
 
 
 def _output(call: StepCall, ref: str, iteration: int, record: StepRecord) -> Json:

@@ -13,7 +13,7 @@ from chalicelib.domain.persona import Role
 from chalicelib.domain.refusal import NotFound
 from chalicelib.domain.resets import past, ref_of
 from chalicelib.domain.run import Run
-from chalicelib.domain.step import PastAttempt, StepError, StepRecord, StepStatus
+from chalicelib.domain.step import PastAttempt, StepError, StepRecord, StepStatus, WaitKind
 from chalicelib.domain.timeline import Entry
 from chalicelib.domain.value import Json, Offloaded, Value, size_of
 from chalicelib.services import definitions, identifiers, inspections, run_lists
@@ -164,7 +164,10 @@ def _steps(inspection: Inspection, payload: Json, shown: _Shown) -> Iterator[Ste
             name=spec.name,
             role=_role(spec, payload) if is_agent else None,
             loop_id=around.name if around is not None and around.type is StepType.LOOP else None,
-            status=found[-1].status,
+            # Not that of an iteration which a replay has called off, and which may not come again.
+            status=next(
+                (one.status for one in reversed(found) if _has_begun(one) or not one.attempt), found[-1].status
+            ),
             attempts=[one for entry in found for one in _attempts_of(entry, shown, is_agent=is_agent)],
         )
 
@@ -188,25 +191,46 @@ def _attempts_of(entry: Entry, shown: _Shown, *, is_agent: bool) -> Iterator[Att
         output=entry.output,
         error=entry.error,
     )
-    begun = (now,) if entry.attempt else ()
+    begun = (now,) if _has_begun(entry) else ()
     return (_attempt(entry.key, one, shown, is_agent=is_agent) for one in (*entry.attempts, *begun))
+
+
+def _has_begun(entry: Entry) -> bool:
+    """Whether an entry tells of an attempt; one that is to begin anew tells of those before alone."""
+    if entry.started_at is not None:
+        return True
+    told = bool(entry.attempts) and entry.attempts[-1].attempt == entry.attempt
+    return bool(entry.attempt) and entry.status.ended and not told
 
 
 def _unnamed(records: Mapping[str, StepRecord], shown: _Shown) -> Iterator[Step]:
     """Yield what a run has records of, where nobody knows its steps any more; what holds steps is known by them."""
     holding = {part for key in records for part in key.split(".")[:-1]}
     refs = dict.fromkeys(ref_of(key) for key in records)
+    # A loop's own step, which ends it, is nobody's.
+    ends = {f"{one}_end" for one in holding}
     for ref in refs:
-        found = [record for key, record in records.items() if ref_of(key) == ref]
-        if ref not in holding:
+        found = [records[key] for key in sorted(records, key=_in_order) if ref_of(key) == ref]
+        if ref not in holding | ends:
             yield Step(
                 ref=ref,
                 name=ref,
                 role=None,
                 loop_id=None,
                 status=found[-1].status,
-                attempts=[_attempt(one.key, made, shown, is_agent=False) for one in found for made in past(one)],
+                attempts=[
+                    _attempt(one.key, made, shown, is_agent=_is_of_agent(one)) for one in found for made in past(one)
+                ],
             )
+
+
+def _in_order(key: str) -> list[tuple[bool, int, str]]:
+    """Return what sorts the keys of steps by the times that their loops went round."""
+    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in key.split(".")]
+
+
+def _is_of_agent(record: StepRecord) -> bool:
+    return record.wait is not None and record.wait.kind is WaitKind.AGENT
 
 
 def _attempt(key: str, made: PastAttempt, shown: _Shown, *, is_agent: bool) -> Attempt:

@@ -12,7 +12,7 @@ from chalicelib.domain.definition import Definition
 from chalicelib.domain.pipeline import compile_pipeline
 from chalicelib.domain.refusal import NotFound
 from chalicelib.domain.run import RunStatus
-from chalicelib.domain.step import PastAttempt, StepError, StepRecord, StepStatus
+from chalicelib.domain.step import PastAttempt, Reset, StepError, StepRecord, StepStatus, Wait, WaitKind
 from chalicelib.domain.value import Json, Value
 from chalicelib.gateways.payloads import FakePayloadStore
 from chalicelib.services import definitions, pipeline_runs
@@ -23,6 +23,8 @@ from tests.store.builders import NOW, a_run, later
 
 pytestmark = pytest.mark.usefixtures("table")
 
+#: What an agent's step has waited for.
+WAIT = Wait(kind=WaitKind.AGENT)
 LOOP: dict[str, Json] = {"cliId": "claude", "loopId": "polish"}
 PIPELINE: dict[str, Json] = {
     "pipelineSteps": [
@@ -176,20 +178,44 @@ def test_what_a_run_answered_is_shown_up_to_a_megabyte(monkeypatch: pytest.Monke
         assert (told.truncated, told.output is None) == (truncated, truncated)
 
 
+def test_an_iteration_that_a_replay_called_off_tells_of_no_attempt_that_was_not_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resets = (Reset(generation=2, step="loop_1", subtree=True, reopened=True),)
+    records = [
+        a_record("planner_1", report("a plan")),
+        a_record("loop_1.0.designer_2", report("again"), generation=2, attempt=2),
+        a_record("loop_1.0.checker_3", report("yes", verdict="pass"), generation=2, attempt=2),
+        a_record("loop_1.1.designer_2", report("of before")),
+        a_record("loop_1.1.checker_3", status=StepStatus.FAILED),
+    ]
+    told = looked(monkeypatch, records, resets=resets)
+    designer, checker = told.steps[1:3]
+    assert [(one.ref, one.status.value) for one in (designer, checker)] == [
+        ("designer_2", "completed"),
+        ("checker_3", "completed"),
+    ]
+    assert [(one.iteration, one.status.value) for one in checker.attempts] == [(1, "completed"), (2, "failed")]
+
+
 def test_a_run_whose_workflow_is_gone_is_told_by_its_records(monkeypatch: pytest.MonkeyPatch) -> None:
     records = [
         a_record("planner_1", report("a plan")),
         a_record("loop_1", status=StepStatus.WAITING),
-        a_record("loop_1.0.designer_2", report("first")),
-        a_record("loop_1.1.designer_2", report("second")),
+        *(a_record(f"loop_1.{at}.designer_2", report(f"{at}", feedback="more"), wait=WAIT) for at in range(12)),
+        a_record("loop_1.0.loop_1_end"),
     ]
     run = a_run(status=RunStatus.COMPLETED, workflow_id="wf-gone", finished_at=later(5), next_check_at=None)
     runs.put(run)
     runs.put_records(run.id, records)
     told = pipeline_runs.load("proj_1", run.id, now=later(9))
     assert [(one.ref, one.role, len(one.attempts)) for one in told.steps] == [
-        ("designer_2", None, 2),
+        ("designer_2", None, 12),
         ("planner_1", None, 1),
+    ]
+    attempts = told.steps[0].attempts
+    assert [(one.iteration, one.output, one.feedback) for one in attempts] == [
+        (at + 1, f"{at}", "more") for at in range(12)
     ]
     for project, name in (("other", run.id), ("proj_1", "nowhere"), ("proj_1", "a#b")):
         with pytest.raises(NotFound, match="Run not found"):
