@@ -19,7 +19,7 @@ from chalicelib.api.workflows_api.surface import (
     api,
     flag,
     nothing_to_change,
-    visible,
+    on_one_line,
 )
 from chalicelib.domain import agent_checks
 from chalicelib.domain.access import Scope
@@ -39,7 +39,7 @@ def _exact(model: str) -> str:
     return model
 
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=personas.LONGEST_NAME), AfterValidator(visible)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=personas.LONGEST_NAME), AfterValidator(on_one_line)]
 Description = Annotated[str, StringConstraints(max_length=2000)]
 Model = Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(_exact)]
 Instructions = Annotated[str, StringConstraints(max_length=50_000)]

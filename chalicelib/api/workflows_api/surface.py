@@ -17,6 +17,7 @@ from chalicelib.store.times import milliseconds_of
 
 api = Api(dialect=WORKFLOWS_API)
 
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _WHOLE_NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _FLAGS: Final = {"true": True, "false": False}
 
@@ -40,6 +41,13 @@ def visible(text: str) -> str:
     if not text.strip():
         raise ValueError("must not be blank")
     return text
+
+
+def on_one_line(text: str) -> str:
+    """Return a name, unless it cannot be shown on one line."""
+    if _CONTROL.search(text):
+        raise ValueError("must be on one line, with nothing in it that cannot be seen")
+    return visible(text)
 
 
 def nothing_to_change() -> Invalid:

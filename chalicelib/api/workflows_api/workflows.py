@@ -17,7 +17,7 @@ from chalicelib.api.workflows_api.surface import (
     api,
     flag,
     nothing_to_change,
-    visible,
+    on_one_line,
 )
 from chalicelib.api.workflows_api.workflow_rows import (
     PIPELINE,
@@ -32,7 +32,7 @@ from chalicelib.services import displays, library, publishing, workflows
 from chalicelib.services.library import LONGEST_NAME
 from chalicelib.services.workflows import UNCHANGED
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME), AfterValidator(visible)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME), AfterValidator(on_one_line)]
 Description = Annotated[str, StringConstraints(max_length=2000)]
 Type = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Instructions = Annotated[str, StringConstraints(max_length=50_000)]
