@@ -36,6 +36,11 @@ def size_of(value: Json) -> int:
     return len(dumps(value).encode())
 
 
+def same(one: Json, other: Json) -> bool:
+    """Whether two values are the same JSON, in which true is not 1 and the order of names does not matter."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
 def resolved(value: Value, resolve: Resolve) -> Json:
     """Return the value itself, fetching it if it lies outside its record."""
     return resolve(value) if isinstance(value, Offloaded) else value

@@ -6,7 +6,6 @@ have been made without having seen the first.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,7 +13,7 @@ from typing import Final
 
 from chalicelib.domain.access import Actor
 from chalicelib.domain.refusal import Conflict, Invalid
-from chalicelib.domain.value import Json
+from chalicelib.domain.value import Json, same
 from chalicelib.domain.workflow import Workflow, WorkflowKind, WorkflowVersion
 from chalicelib.services import contents, publishing, summaries, versions, workflows
 from chalicelib.services.contents import Content
@@ -86,8 +85,7 @@ def update(project_id: str, workflow_id: str, *, changes: Changes, request: Requ
         description=workflow.description if changes.description is UNCHANGED else changes.description,
     )
     was = shown(before)
-    # As JSON, in which true is not 1.
-    said = {name: value for name, value in changes.pipeline.items() if not _same(was.get(name), value)}
+    said = {name: value for name, value in changes.pipeline.items() if not same(was.get(name), value)}
     content = _changed(before, said)
     if content is None:
         return _renamed(before, renamed, request)
@@ -168,10 +166,6 @@ def shown(published: Published) -> Mapping[str, Json]:
     nodes: list[Json] = [{"id": one.ref, "type": one.type.value, "name": one.name} for one in definition.steps.values()]
     edges: list[Json] = [{"source": one.source, "target": one.target} for one in definition.edges]
     return {_GRAPH: {"nodes": nodes, "edges": edges}}
-
-
-def _same(one: Json, other: Json) -> bool:
-    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
 def _pipeline_of(content: Content | None) -> Mapping[str, Json]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Final
 
-from chalicelib.domain.value import Json
+from chalicelib.domain.value import Json, same
 from chalicelib.domain.workflow import Workflow, WorkflowSettings
 from chalicelib.services.contents import Content
 
@@ -57,7 +57,7 @@ def _of_content(was: Content, content: Content) -> Iterator[str]:
     if _kind(was) != _kind(content):
         return (name for name in later if name != "workflowGraph" or later[name] != was.ir)
     earlier = _parts(was)
-    return (name for name in {**later, **earlier} if earlier.get(name) != later.get(name))
+    return (name for name in {**later, **earlier} if not same(earlier.get(name), later.get(name)))
 
 
 def _parts(content: Content) -> Mapping[str, Json]:

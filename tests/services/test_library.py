@@ -286,3 +286,4 @@ def test_true_is_not_one_where_a_drawing_changes() -> None:
     graph = library.shown(changed)["workflowGraph"]
     assert isinstance(graph, dict)
     assert (graph["a"] is True, graph["b"] is False) == (True, True)
+    assert summaries(changed.workflow.id)[-1] == "Changed workflowGraph"
