@@ -13,7 +13,6 @@ import pytest
 from chalicelib.domain.definition import StepSpec
 from chalicelib.domain.persona import Persona, Role, Tool
 from chalicelib.domain.run import RunStatus
-from chalicelib.domain.scope import RunFacts
 from chalicelib.domain.upload import FileStatus, StoredFile
 from chalicelib.domain.value import Json
 from chalicelib.gateways.errors import CallFailed
@@ -61,7 +60,7 @@ def work_of(house: House, run_id: str, key: str) -> Any:
 def a_call(payload: Json = None, **config: Json) -> StepCall:
     """Return an attempt at an agent's step, its fields rendered."""
     spec = StepSpec(ref="agent", name="agent", type=an_agent().type, config=config)
-    facts = RunFacts(**{**vars(FACTS), "payload": payload})
+    facts = replace(FACTS, payload=payload)
     world = World(a_definition([spec]), facts=facts)
     [claim] = world.advance().claims
     return StepCall(

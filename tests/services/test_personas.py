@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -44,7 +45,7 @@ def test_a_toggle_that_is_made_again_does_not_turn_back() -> None:
 
 def test_a_page_of_enabled_ones_is_filled_from_a_few_more() -> None:
     for place in range(6):
-        draft = Draft(**{**vars(ADA), "is_enabled": place == 0})
+        draft = replace(ADA, is_enabled=place == 0)
         personas.create("p", f"per_{place}", draft=draft, now=NOW + timedelta(seconds=place))
     found = personas.page("p", enabled=True, cursor=None, limit=1)
     assert (found.items, found.cursor is None) == ((), False)
