@@ -253,14 +253,14 @@ def test_the_statuses_of_a_run_are_those_that_the_api_shows() -> None:
 def test_the_diagram_of_moves_is_drawn_from_the_table() -> None:
     moves = [f"{before} --> {after}: {command}" for before, to in MOVES.items() for command, after in to.items()]
     ends = [f"{status} --> [*]" for status in RunStatus if status in ENDED]
-    drawn = README.partition("```mermaid\n")[2].partition("```")[0].splitlines()
+    drawn = GUIDES["how-a-run-works"].partition("```mermaid\n")[2].partition("```")[0].splitlines()
     assert [line.strip() for line in drawn] == ["stateDiagram-v2", "[*] --> pending", *moves, *ends]
 
 
 def test_the_examples_of_templates_become_what_is_said() -> None:
-    text = README.partition("With the payload `")[2].partition("`")[0]
+    text = GUIDES["trigger-api"].partition("With the payload `")[2].partition("`")[0]
     context = {"payload": json.loads(text)}
-    block = README.partition("<!-- templates: begin -->")[2].partition("<!-- templates: end -->")[0]
+    block = GUIDES["trigger-api"].partition("<!-- templates: begin -->")[2].partition("<!-- templates: end -->")[0]
     assert block.count("\n|") > 5
     for written, becomes in rows("| text | becomes |"):
         assert template.render(code(written), context) == json.loads(code(becomes)), written
