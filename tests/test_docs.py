@@ -51,7 +51,7 @@ from chalicelib.store import statistics
 from infra.local import LocalStack
 from infra.local.__main__ import READY
 from tests.conftest import Project
-from tests.readme import GUIDES, README, ROOT, blocks, code, needs_curl, pasted, rows, section
+from tests.readme import GUIDES, ROOT, blocks, code, needs_curl, pasted, rows, section
 
 MIB = 1024 * 1024
 SETTINGS = (ROOT / "chalicelib" / "settings.py").read_text()
