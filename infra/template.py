@@ -15,7 +15,7 @@ import yaml
 Node = Any
 
 #: The template, in parts that no reader need scroll through.
-PARTS = (Path(__file__).with_name("resources.yaml"), Path(__file__).with_name("roles.yaml"))
+PARTS = tuple(Path(__file__).with_name(f"{part}.yaml") for part in ("resources", "roles", "api"))
 
 #: What `!GetAtt Resource.Attribute` and `!Ref Resource` come to, by resource and attribute ("" for Ref).
 Known = Mapping[tuple[str, str], str]
