@@ -20,8 +20,8 @@ from mypy_boto3_sts import STSClient
 
 from infra.trouble import Trouble, code_of, explained, message_of
 
-#: A stage is a part of names that AWS limits: a function's has 64 characters.
-_STAGE: Final = re.compile(r"[a-z][a-z0-9-]{0,29}")
+#: A stage is a part of names that AWS limits: of the bucket's 63 characters, it and the account and the region have theirs.
+_STAGE: Final = re.compile(r"(?!.{27})[a-z](-?[a-z0-9])*")
 _PEPPER_BYTES: Final = 32
 
 
@@ -103,7 +103,7 @@ class Stack:
 def name_of(stage: str) -> str:
     """Return the name of a stage's stack; Trouble where the stage cannot be a part of it."""
     if not _STAGE.fullmatch(stage):
-        raise Trouble(f"STAGE={stage!r} is none: lower-case letters, digits and hyphens, 30 at most, a letter first")
+        raise Trouble(f"STAGE={stage!r} is none: lower-case letters, digits and single hyphens, 26 at most, a letter first")
     return f"stepwell-{stage}"
 
 

@@ -121,8 +121,8 @@ def create_table(name: str, dynamodb: DynamoDBClient, document: Mapping[str, Any
 
 
 def _names(stack_name: str) -> dict[tuple[str, str], str]:
-    """Return the names that CloudFormation would make up."""
-    table, bucket, park = f"{stack_name}-table", f"stepwell-{stack_name}", f"{stack_name}-park"
+    """Return the names that the template gives, or CloudFormation would make up."""
+    table, bucket, park = stack_name, f"{stack_name}-{ACCOUNT}-{REGION}", f"{stack_name}-park"
     return {
         ("Table", ""): table,
         ("Table", "Arn"): f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{table}",

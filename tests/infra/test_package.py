@@ -180,8 +180,8 @@ def test_the_function_that_looks_at_uploads_may_do_nothing_else(transformed: tem
         "s3:DeleteObject",
         "s3:ListBucket",
     }
-    places = [each["Resource"]["Fn::Sub"][0] for each in statements if _listed(each["Action"])[0].startswith("s3:")]
-    reached = {place.partition("stepwell-${id}")[2] for place in places}
+    places = [each["Resource"]["Fn::Sub"] for each in statements if _listed(each["Action"])[0].startswith("s3:")]
+    reached = {place.partition(":::${AWS::StackName}-${AWS::AccountId}-${AWS::Region}")[2] for place in places}
     assert reached == {"", "/uploads/*", "/files/*"}
 
 
