@@ -10,7 +10,7 @@ from typing import Final
 
 from chalicelib import settings
 from chalicelib.domain.access import ApiKey, Scope, digest_of, scopes_of
-from chalicelib.domain.refusal import Invalid, NotFound
+from chalicelib.domain.refusal import Conflict, Invalid, NotFound
 from chalicelib.services import authentication
 from chalicelib.services.judging import judged_anew
 from chalicelib.store import api_keys as store
@@ -18,6 +18,7 @@ from chalicelib.store.paging import Page
 
 _SECRET_BYTES: Final = 32
 _ID_BYTES: Final = 8
+_LONGEST_NAME: Final = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +39,12 @@ def create(
     expires_at: datetime | None = None,
     secret: str | None = None,
 ) -> Issued:
-    """Create a key. ``scopes`` are fine scopes or the trigger API's words; an unknown one is Invalid."""
+    """Create a key. ``scopes`` are fine scopes or the APIs' words for some.
+
+    No scope or an unknown one, a name that cannot be shown on one line, and an end that is past already are Invalid.
+    """
+    if expires_at is not None and expires_at <= now:
+        raise Invalid("a key must expire in the future", field="expires_at")
     key_id = secrets.token_hex(_ID_BYTES)
     key = _key(project_id, key_id, _known(scopes), name=name, now=now, expires_at=expires_at)
     return _put(key, secret or secrets.token_hex(_SECRET_BYTES))
@@ -54,12 +60,22 @@ def adopt(project_id: str, text: str, *, name: str, scopes: Iterable[str], now: 
     return _put(_key(project_id, key_id, _known(scopes), name=name, now=now), secret)
 
 
-def rotate(project_id: str, key_id: str, *, secret: str | None = None) -> Issued:
-    """Give a key a new secret; the old one opens nothing from now on, a minute at most where it was just used."""
+def rotate(project_id: str, key_id: str, *, now: datetime, secret: str | None = None) -> Issued:
+    """Give a key a new secret; the old one opens nothing from now on, but for a minute where it was just used.
+
+    A key that is revoked or has expired is a Conflict: no secret would make it open anything. Of two rotations at once
+    the later write counts, as if they had come one after the other. A key that is revoked meanwhile stays so, since the
+    store puts no key in force over a revoked one.
+    """
     fresh = secret or secrets.token_hex(_SECRET_BYTES)
 
     def use_case() -> Issued:
-        return _put(load(project_id, key_id), fresh)
+        key = load(project_id, key_id)
+        if key.revoked_at is not None:
+            raise Conflict("the key is revoked; make a new one")
+        if key.expires_at is not None and key.expires_at <= now:
+            raise Conflict("the key has expired; make a new one")
+        return _put(key, fresh)
 
     return judged_anew(use_case)
 
@@ -88,6 +104,14 @@ def load(project_id: str, key_id: str) -> ApiKey:
     return key
 
 
+def project_of(key_id: str) -> str:
+    """Return the id of the project that a key is of, or refuse the key as NotFound: for those who run the stack."""
+    key = store.load(key_id)
+    if key is None:
+        raise NotFound("API key not found")
+    return key.project_id
+
+
 def page(project_id: str, *, cursor: str | None, limit: int) -> Page[ApiKey]:
     """Return a project's keys, the newest first."""
     return store.page(project_id, cursor=cursor, limit=limit)
@@ -102,6 +126,8 @@ def _key(
     now: datetime,
     expires_at: datetime | None = None,
 ) -> ApiKey:
+    if not 0 < len(name.strip()) <= len(name) <= _LONGEST_NAME or not name.isprintable():
+        raise Invalid(f"a key's name is 1 to {_LONGEST_NAME} characters on one line", field="name")
     return ApiKey(
         id=key_id,
         project_id=project_id,
@@ -122,6 +148,9 @@ def _put(key: ApiKey, secret: str) -> Issued:
 
 def _known(words: Iterable[str]) -> frozenset[Scope]:
     try:
-        return scopes_of(words)
+        known = scopes_of(words)
     except ValueError as error:
         raise Invalid(f"no such scope: {error}", field="scopes") from error
+    if not known:
+        raise Invalid("a key needs a scope", field="scopes")
+    return known

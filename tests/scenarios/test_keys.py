@@ -49,7 +49,8 @@ def house(_module_stack: SharedStack) -> House:
 
 
 def a_key(*scopes: str, expires_at: datetime | None = None) -> str:
-    made = keys.create("proj_keys", name="k", scopes=scopes, now=datetime.now(UTC), expires_at=expires_at)
+    a_minute_ago = datetime.now(UTC) - timedelta(minutes=1)
+    made = keys.create("proj_keys", name="k", scopes=scopes, now=a_minute_ago, expires_at=expires_at)
     return made.text
 
 
@@ -128,7 +129,7 @@ def test_a_key_that_is_revoked_rotated_or_expired_opens_nothing(house: House) ->
     assert house.knock(lists, key=revoked).status == 200
     keys.revoke("proj_keys", revoked.split("_")[1], now=now)
     rotated = a_key("read")
-    fresh = keys.rotate("proj_keys", rotated.split("_")[1]).text
+    fresh = keys.rotate("proj_keys", rotated.split("_")[1], now=now).text
     assert house.knock(lists, key=fresh).status == 200
     for key in (revoked, rotated, a_key("read", expires_at=now - timedelta(seconds=1))):
         assert house.knock(lists, key=key).status == 401

@@ -114,7 +114,7 @@ def test_a_revoked_key_is_refused_at_once_in_this_process_and_after_a_minute_in_
 def test_a_rotated_key_works_at_once_and_its_old_secret_does_not() -> None:
     old = a_key()
     authentication.authenticate(f"Bearer {old.text}", now=NOW)
-    fresh = keys.rotate(PROJECT, old.key.id)
+    fresh = keys.rotate(PROJECT, old.key.id, now=NOW)
     assert authentication.authenticate(f"Bearer {fresh.text}", now=NOW).id
     with pytest.raises(Unauthenticated):
         authentication.authenticate(f"Bearer {old.text}", now=NOW)

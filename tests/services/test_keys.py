@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.domain.access import Scope
-from chalicelib.domain.refusal import Invalid, NotFound
+from chalicelib.domain.refusal import Conflict, Invalid, NotFound
 from chalicelib.services import authentication, keys
 from tests.conftest import Table
 from tests.services.library import NOW, PROJECT, later
@@ -38,6 +38,38 @@ def test_an_unknown_scope_is_refused() -> None:
         keys.create(PROJECT, name="ci", scopes=["everything"], now=NOW)
 
 
+@pytest.mark.parametrize("name", ["", "  ", "two\nlines", "n" * 101])
+def test_a_key_with_a_name_that_cannot_be_listed_is_refused(name: str) -> None:
+    with pytest.raises(Invalid, match="1 to 100 characters on one line"):
+        keys.create(PROJECT, name=name, scopes=["read"], now=NOW)
+
+
+def test_a_key_that_could_open_nothing_is_refused() -> None:
+    with pytest.raises(Invalid, match="needs a scope"):
+        keys.create(PROJECT, name="k", scopes=[], now=NOW)
+    with pytest.raises(Invalid, match="in the future"):
+        keys.create(PROJECT, name="k", scopes=["read"], now=NOW, expires_at=NOW)
+
+
+def test_a_key_that_no_secret_would_open_is_not_rotated(table: Table) -> None:
+    revoked = keys.create(PROJECT, name="k", scopes=["read"], now=NOW)
+    keys.revoke(PROJECT, revoked.key.id, now=NOW)
+    with pytest.raises(Conflict, match="revoked"):
+        keys.rotate(PROJECT, revoked.key.id, now=NOW)
+    expired = keys.create(PROJECT, name="k", scopes=["read"], now=NOW, expires_at=later(1))
+    with pytest.raises(Conflict, match="expired"):
+        keys.rotate(PROJECT, expired.key.id, now=later(1))
+    assert keys.load(PROJECT, expired.key.id).digest == expired.key.digest
+
+
+def test_whose_a_key_is_can_be_asked(table: Table) -> None:
+    assert keys.project_of(keys.create("proj_2", name="k", scopes=["read"], now=NOW).key.id) == "proj_2"
+    with pytest.raises(NotFound):
+        keys.project_of("none")
+    with pytest.raises(NotFound):
+        keys.project_of("#")
+
+
 def test_keys_are_listed_newest_first_and_within_their_project(table: Table) -> None:
     mine = [keys.create(PROJECT, name=str(n), scopes=["read"], now=later(n)).key.id for n in range(3)]
     keys.create("proj_2", name="theirs", scopes=["read"], now=NOW)
@@ -52,7 +84,7 @@ def test_another_projects_key_is_not_found(table: Table) -> None:
     for attempt in (
         lambda: keys.load(PROJECT, theirs),
         lambda: keys.revoke(PROJECT, theirs, now=NOW),
-        lambda: keys.rotate(PROJECT, theirs),
+        lambda: keys.rotate(PROJECT, theirs, now=NOW),
     ):
         with pytest.raises(NotFound):
             attempt()
