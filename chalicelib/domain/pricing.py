@@ -75,13 +75,13 @@ ITEMS: Final = (
     ),
 )
 
-#: In US dollars a unit of each item: API Gateway's REST APIs, Lambda on x86_64, DynamoDB on demand, Step Functions'
+#: In US dollars a unit of each item: API Gateway's REST APIs, Lambda on arm64, DynamoDB on demand, Step Functions'
 #: standard executions, S3's standard class, Fargate on Linux and ARM; each in its first tier.
 _EAST: Final[Mapping[str, Fraction]] = MappingProxyType(
     {
         "api_requests": Fraction("3.50") / _MILLION,
         "lambda_requests": Fraction("0.20") / _MILLION,
-        "lambda_duration": Fraction("0.0000166667"),
+        "lambda_duration": Fraction("0.0000133334"),
         "dynamodb_writes": Fraction("0.625") / _MILLION,
         "dynamodb_reads": Fraction("0.125") / _MILLION,
         "state_transitions": Fraction("25.00") / _MILLION,

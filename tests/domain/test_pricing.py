@@ -24,7 +24,7 @@ some_units = st.builds(Units, **{name: st.integers(0, 10**12) for name in _NAMES
     [
         (Units(api_requests=1_000_000), "3.50"),
         (Units(invocations=1_000_000), "0.20"),
-        (Units(lambda_mb_ms=1024 * 1000 * 60_000), "1.000002"),
+        (Units(lambda_mb_ms=1024 * 1000 * 60_000), "0.800004"),
         (Units(write_halves=2_000_000), "0.625"),
         (Units(read_halves=2_000_000), "0.125"),
         (Units(transitions=1_000_000), "25"),
@@ -74,7 +74,8 @@ def test_a_region_without_prices_is_priced_as_another_and_says_so() -> None:
 
 def test_lambda_is_priced_as_the_processor_that_it_is_deployed_on() -> None:
     config = json.loads(Path(".chalice/config.json").read_text())
-    assert "architecture" not in config, "Chalice deploys on x86_64 unless it is told; arm64 has another price"
+    assert config["lambda_architecture"] == "arm64"
+    assert pricing.PRICES["us-east-1"]["lambda_duration"] == Fraction("0.0000133334"), "x86_64 is a quarter dearer"
 
 
 def test_agents_cost_what_they_say() -> None:
