@@ -20,9 +20,11 @@ from mypy_boto3_sts import STSClient
 
 from infra.trouble import Trouble, code_of, explained, message_of
 
-#: A stage is a part of names that AWS limits: of the bucket's 63 characters, it and the account and the region have theirs.
+#: A stage is a part of names that AWS limits: of a bucket's 63 characters, account and region take 27.
 _STAGE: Final = re.compile(r"(?!.{27})[a-z](-?[a-z0-9])*")
 _PEPPER_BYTES: Final = 32
+#: The output that says which code a stack runs; `make deploy` adds it to the template.
+CODE_OUTPUT: Final = "CodeHash"
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,15 @@ class Stack:
     parameters: Mapping[str, str]
     tags: Mapping[str, str]
 
+    @property
+    def code(self) -> str | None:
+        """The SHA-256 of the zip that it runs, in hex; None where something else than `make deploy` made it.
+
+        It is an output and no tag: CloudFormation hands a stack's tags to all that is in it, so that each change of the
+        code would change everything.
+        """
+        return self.outputs.get(CODE_OUTPUT)
+
     def output(self, name: str) -> str:
         """Return an output; Trouble where the stack has none of that name, since it is older or not whole."""
         if name not in self.outputs:
@@ -103,7 +114,8 @@ class Stack:
 def name_of(stage: str) -> str:
     """Return the name of a stage's stack; Trouble where the stage cannot be a part of it."""
     if not _STAGE.fullmatch(stage):
-        raise Trouble(f"STAGE={stage!r} is none: lower-case letters, digits and single hyphens, 26 at most, a letter first")
+        said = "26 characters at most: small letters, digits and single hyphens, a letter first"
+        raise Trouble(f"STAGE={stage!r} is none ({said})")
     return f"stepwell-{stage}"
 
 
