@@ -1,4 +1,4 @@
-"""Packages Stepwell as Chalice's template with `resources.yaml` over it, checked, and the zip of the code."""
+"""Packages Stepwell as Chalice's template with our own parts over it, checked, and the zip of the code."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import copy
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,10 +21,15 @@ from samtranslator.model.exceptions import InvalidDocumentException
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-from infra import template
+from infra import archive, dependencies, template
+from infra.trouble import Trouble, one_line, run
 
 PROJECT = Path(__file__).resolve().parent.parent
 BUILD = PROJECT / "build" / "package"
+#: The libraries of earlier packages; `make clean` removes them.
+CACHE = PROJECT / "build" / "dependencies"
+#: What Lambda loads at most: the zip's files and all layers, unzipped.
+MOST_UNZIPPED = 250 * 1024 * 1024
 
 #: What Chalice and the SAM transform ask for but never call: nothing here needs an account. Both read AWS's own names
 #: (service principals, partitions) by region; the template itself says AWS::Region throughout.
@@ -38,19 +46,62 @@ class BadTemplate(Exception):
 
 
 def package(out: Path = BUILD, *, stage: str = "dev", project: Path = PROJECT) -> Path:
-    """Write `sam.json` and `deployment.zip` into the folder and return the template's path."""
+    """Write `sam.json` and `deployment.zip` into the folder and return the template's path.
+
+    The same sources and installed versions give the same zip, byte for byte. Trouble where it cannot be made.
+    """
     out.mkdir(parents=True, exist_ok=True)
     # Chalice cannot read `!Include`, so it is handed the file as JSON, with everything in it.
     merge = out / "resources.json"
     merge.write_text(json.dumps(template.load(), indent=2))
-    environment = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "STEPWELL_"))}
-    subprocess.run(
-        [Path(sys.executable).with_name("chalice"), "package", "--stage", stage, "--merge-template", merge, out],
-        cwd=project,
-        env=environment | _NO_ACCOUNT,
-        check=True,
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        sources, ours = Path(folder) / "sources", Path(folder) / "ours"
+        _copy_sources(project, sources)
+        _run_chalice(sources, stage=stage, merge=merge, out=out)
+        zipped = out / "deployment.zip"
+        with zipfile.ZipFile(zipped) as chalice:
+            chalice.extractall(ours)
+        dependencies.compile_sources(ours)
+        libraries = dependencies.fetch(project / "requirements.txt", target_of(out / "sam.json"), cache=CACHE)
+        archive.write(zipped, libraries, ours)
     return out / "sam.json"
+
+
+def target_of(path: Path) -> dependencies.Target:
+    """Return what the template's functions run on; BadTemplate where they differ: they have one zip between them."""
+    resources = json.loads(path.read_text())["Resources"].values()
+    functions = [each["Properties"] for each in resources if each["Type"] == "AWS::Serverless::Function"]
+    targets = {(each["Runtime"], *each.get("Architectures", ["x86_64"])) for each in functions}
+    if len(targets) != 1:
+        raise BadTemplate(f"the functions share one zip and ask for more than one runtime: {sorted(targets)}")
+    [(runtime, architecture)] = targets
+    return dependencies.Target(runtime=runtime, architecture=architecture)
+
+
+def _copy_sources(project: Path, folder: Path) -> None:
+    """Copy what Chalice packages and nothing else: it takes every file that it finds, and installs what is required."""
+    for name in ("app.py", ".chalice/config.json"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(project / name, folder / name)
+    caches = shutil.ignore_patterns("__pycache__", "*.pyc")
+    shutil.copytree(project / "chalicelib", folder / "chalicelib", ignore=caches)
+
+
+def _run_chalice(project: Path, *, stage: str, merge: Path, out: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "STEPWELL_"))}
+    chalice = Path(sys.executable).with_name("chalice")
+    done = subprocess.run(
+        [chalice, "package", "--stage", stage, "--merge-template", merge.resolve(), out.resolve()],
+        cwd=project,
+        # What it compiles while it imports the app would go into the zip.
+        env=environment | _NO_ACCOUNT | {"PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise Trouble(f"chalice package ended with {done.returncode}: {one_line(said[-1] if said else 'no word')}")
 
 
 def check(path: Path) -> template.Node:
@@ -86,16 +137,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=BUILD, help="the folder to write (default: build/package)")
     options = parser.parse_args(arguments)
     try:
-        path = package(options.out, stage=options.stage)
-        resources = check(path)["Resources"]
-    except subprocess.CalledProcessError:
-        return 1
+        return run("make package", lambda: _package_and_tell(options.out, options.stage))
     except BadTemplate as bad:
         print(f"The template would not deploy:\n{bad}", file=sys.stderr)
         return 1
-    size = (options.out / "deployment.zip").stat().st_size
-    print(f"{path}: {len(resources)} resources once transformed; deployment.zip: {size / 1e6:.1f} MB")
-    return 0
+
+
+def _package_and_tell(out: Path, stage: str) -> None:
+    path = package(out, stage=stage)
+    resources = check(path)["Resources"]
+    zipped = path.with_name("deployment.zip")
+    weight = archive.contents(zipped)
+    if weight.unzipped > MOST_UNZIPPED:
+        raise Trouble(f"{zipped} is {_mb(weight.unzipped)} unzipped, and Lambda loads {_mb(MOST_UNZIPPED)} at most")
+    largest = ", ".join(f"{name} {_mb(size)}" for name, size in weight.largest)
+    print(f"{path}: {len(resources)} resources once transformed")
+    print(f"{zipped}: {_mb(weight.zipped)}, {_mb(weight.unzipped)} unzipped; largest: {largest}")
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
 
 
 if __name__ == "__main__":

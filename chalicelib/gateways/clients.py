@@ -11,7 +11,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast, get_args
 
 import botocore.session
 from botocore.config import Config
@@ -143,6 +143,8 @@ def unavailable(what: str) -> Iterator[None]:
 
 
 _Service = Literal["ecs", "lambda", "s3", "stepfunctions", "sts"]
+#: Every service that is called from here: their models are what the zip holds of botocore's.
+SERVICES: Final[tuple[str, ...]] = get_args(_Service)
 
 
 def _client(
