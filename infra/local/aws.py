@@ -16,7 +16,7 @@ from moto.core.config import default_user_config
 from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-from infra.local import interpreter, transactions
+from infra.local import cloudformation, interpreter, transactions
 from infra.local.functions import Functions, InvocationType, UnknownFunction
 from infra.local.uploads import Notification, Uploads
 from infra.local.wsgi import KeepAliveServer
@@ -59,6 +59,7 @@ class Aws:
         self.url = self._server.url
         interpreter.mend(self.url)
         transactions.mend()
+        cloudformation.mend()
 
     def attach(self, functions: Functions, *, dynamodb_endpoint: str | None) -> None:
         """Serve this stack from now on, and forget all that moto held for the one before."""

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -188,7 +188,10 @@ class LocalStack:
         server.attach(self.functions, dynamodb_endpoint=self.dynamodb_endpoint)
         self._clients = resources.Clients.at(server.url, dynamodb_endpoint=self.dynamodb_endpoint)
         self.resources = resources.create(
-            self._name, self._clients, {"KeyPepper": self._pepper, "HttpAllow": _LOOPBACK}
+            self._name,
+            self._clients,
+            {"KeyPepper": self._pepper, "HttpAllow": _LOOPBACK, "Tracing": "false"},
+            dynamodb_endpoint=self.dynamodb_endpoint,
         )
         server.tell(self.resources.notifications)
         self._exit.callback(self._delete_table)
@@ -210,20 +213,21 @@ class LocalStack:
         }
 
     def _delete_table(self) -> None:
-        # On moto it is gone already if another stack has begun since.
-        with suppress(self._clients.dynamodb.exceptions.ResourceNotFoundException):
+        """Delete the table that outlives this process; moto's goes with moto, and CloudFormation has protected it."""
+        if self.dynamodb_endpoint is not None:
             self._clients.dynamodb.delete_table(TableName=self.resources.table)
 
     def _register(self, handlers: Mapping[str, Handler]) -> None:
         configured = json.loads((PROJECT / ".chalice" / "config.json").read_text())["lambda_functions"]
         for logical, short in HANDLERS.items():
-            timeout = float(configured[short]["lambda_timeout"])
+            function = self.resources.function_resources[logical]
+            timeout = function.timeout_seconds or float(configured[short]["lambda_timeout"])
             self.functions.register(
                 Function(
-                    name=self.resources.functions[logical],
+                    name=function.name,
                     handler=handlers[short],
                     timeout_seconds=min(timeout, self._function_timeout_seconds),
-                    retries=self.resources.retries[logical],
+                    retries=function.retries,
                 )
             )
 

@@ -6,42 +6,6 @@ import pytest
 
 from infra import template
 
-RESOLVER = template.Resolver(
-    declared={
-        "Color": {"Type": "String", "Default": "red"},
-        "Secret": {"Type": "String"},
-        "Origins": {"Type": "CommaDelimitedList", "Default": "a, b"},
-    },
-    given={},
-    pseudo={"AWS::StackName": "here", "AWS::StackId": "arn:stack/here/1234"},
-    resources={("Table", ""): "table-1", ("Table", "Arn"): "arn:table-1"},
-)
-
-
-@pytest.mark.parametrize(
-    ("node", "value"),
-    [
-        ({"Ref": "Color"}, "red"),
-        ({"Ref": "Origins"}, ["a", "b"]),
-        ({"Ref": "AWS::StackName"}, "here"),
-        ({"Ref": "Table"}, "table-1"),
-        ({"Fn::GetAtt": ["Table", "Arn"]}, "arn:table-1"),
-        ({"Fn::Sub": "${AWS::StackName}-${Color}-${Table.Arn}"}, "here-red-arn:table-1"),
-        ({"Fn::Sub": ["${own}/*", {"own": {"Ref": "Table"}}]}, "table-1/*"),
-        ({"Fn::Join": ["-", ["a", {"Ref": "Color"}]]}, "a-red"),
-        ({"Fn::Select": [2, {"Fn::Split": ["/", {"Ref": "AWS::StackId"}]}]}, "1234"),
-        ({"deep": [{"Ref": "Color"}, 7, None]}, {"deep": ["red", 7, None]}),
-    ],
-)
-def test_a_reference_comes_to_its_value(node: template.Node, value: template.Node) -> None:
-    assert RESOLVER.resolve(node) == value
-
-
-@pytest.mark.parametrize("node", [{"Ref": "Nobody"}, {"Ref": "Secret"}, {"Fn::GetAtt": ["Table", "StreamArn"]}])
-def test_a_reference_to_what_is_unknown_is_an_error(node: template.Node) -> None:
-    with pytest.raises(KeyError):
-        RESOLVER.resolve(node)
-
 
 def test_short_forms_are_written_out_at_any_depth(tmp_path: Path) -> None:
     (tmp_path / "part.json").write_text('{"StartAt": "A"}')
