@@ -153,7 +153,8 @@ def _due(progress: Progress, key: str, now: datetime) -> StepRecord | None:
     if claim.losses + 1 < MOST_LOSSES:
         progress.lose(key)
         return None
-    error = StepError(code="lost", message=f"the step ended its Lambda {MOST_LOSSES} times in a row", step=key)
+    why = f"the step's Lambda ended, or Stepwell's own table or bucket failed it, {MOST_LOSSES} times in a row"
+    error = StepError(code="lost", message=why, step=key)
     return recorded(progress, claim, StepStatus.FAILED, now, error=error)
 
 

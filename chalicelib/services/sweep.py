@@ -6,10 +6,13 @@ It is what makes every other wake-up a mere hint.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 
 from chalicelib.gateways.errors import Unavailable
+from chalicelib.services.faults import describe
 from chalicelib.services.outside import Outside
 from chalicelib.services.waking import CHECK_AFTER
 from chalicelib.store import runs
@@ -32,24 +35,39 @@ class Swept:
 
 
 def sweep(*, now: datetime, outside: Outside) -> Swept:
-    """Drive every run whose ``next_check_at`` has passed, unless its driver is alive; say how many there were."""
-    overdue = driven = 0
-    for run_id in runs.overdue(now, MOST_RUNS):
+    """Drive every run whose ``next_check_at`` has passed, unless its driver is alive; say how many there were.
+
+    A run that cannot even be looked at counts as overdue, minute after minute.
+    """
+    found = Counter(_look_after(run_id, now, outside) for run_id in runs.overdue(now, MOST_RUNS))
+    return Swept(overdue=found[_Found.OVERDUE], driven=found[_Found.DRIVEN])
+
+
+class _Found(Enum):
+    OVERDUE = "nobody drove it"
+    DRIVEN = "its driver is alive"
+    WELL = "it has ended or moved on since"
+
+
+def _look_after(run_id: str, now: datetime, outside: Outside) -> _Found:
+    """Have a run driven unless somebody does. Two sweeps at once are harmless: one of them takes the token away."""
+    try:
         run = runs.load(run_id)
         if run is None or run.status.ended:
-            continue
-        try:
-            if run.lease is not None and now < run.lease.expires_at:
-                runs.postpone(run, run.lease.expires_at)
-                driven += 1
-                continue
-            # A token that should have been used by now counts for nothing: the driver is to look for itself, and to
-            # park anew.
-            runs.unpark(run, now + CHECK_AFTER)
-            overdue += 1
-            outside.invoker.drive(run_id)
-        except Superseded:
-            log.info("the run moved on", extra={"action": "sweep_late", "run_id": run_id})
-        except Unavailable as error:
-            log.warning("not driven", extra={"action": "sweep_failed", "run_id": run_id, "fault": str(error)})
-    return Swept(overdue=overdue, driven=driven)
+            return _Found.WELL
+        if run.lease is not None and now < run.lease.expires_at:
+            runs.check_at(run, run.lease.expires_at)
+            return _Found.DRIVEN
+        # A token that should have been used by now counts for nothing: the driver is to look for itself, and to park
+        # anew.
+        runs.unpark(run, now + CHECK_AFTER)
+        outside.invoker.drive(run_id)
+    except Superseded:
+        log.info("the run moved on", extra={"action": "sweep_late", "run_id": run_id})
+        return _Found.WELL
+    except Unavailable as error:
+        log.warning("not driven", extra={"action": "sweep_failed", "run_id": run_id, "fault": str(error)})
+    except Exception as error:  # noqa: BLE001 - the outermost loop: one run's trouble must not stop the others
+        told = {"action": "sweep_failed", "run_id": run_id, "fault": describe(error)}
+        log.error("not driven", extra=told)  # noqa: TRY400 - a traceback may hold what a user sent
+    return _Found.OVERDUE

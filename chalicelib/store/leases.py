@@ -181,14 +181,14 @@ def finish(run: Run, *, owner: str, parent_event: Event | None) -> None:
     statistics.commit(*own, after=run)
 
 
-def postpone(run: Run, next_check_at: datetime) -> None:
-    """Look at a run later whose driver is at work, unless somebody has set another time since it was loaded."""
+def check_at(run: Run, next_check_at: datetime) -> None:
+    """Look at a run at another time, unless somebody has set one since it was loaded: theirs counts then."""
     if run.next_check_at is None:
         return
-    later = RunItem.next_check_at.set(times.milliseconds_of(next_check_at))
+    anew = RunItem.next_check_at.set(times.milliseconds_of(next_check_at))
     as_loaded = RunItem.next_check_at == times.milliseconds_of(run.next_check_at)
     try:
-        transactions.make(transactions.update(RunItem, keys.run(run.id), [later], as_loaded))
+        transactions.make(transactions.update(RunItem, keys.run(run.id), [anew], as_loaded))
     except Superseded:
         return
 

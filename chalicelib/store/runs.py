@@ -23,7 +23,7 @@ from chalicelib.store.charges import additions
 from chalicelib.store.counters import LastRun
 from chalicelib.store.errors import Exists, Superseded
 from chalicelib.store.keys import Key
-from chalicelib.store.leases import finish, postpone, put_step, release, take_lease, unpark, update_claims
+from chalicelib.store.leases import check_at, finish, put_step, release, take_lease, unpark, update_claims
 from chalicelib.store.run_changes import LIVE, delivery
 from chalicelib.store.run_items import RunItem, ValueItem, whole
 from chalicelib.store.run_lists import any_active, overdue, page_of_project, page_of_workflow
@@ -37,6 +37,7 @@ __all__ = [
     "Look",
     "any_active",
     "change",
+    "check_at",
     "finish",
     "hold",
     "load",
@@ -47,7 +48,6 @@ __all__ = [
     "overdue",
     "page_of_project",
     "page_of_workflow",
-    "postpone",
     "put",
     "put_event",
     "put_records",

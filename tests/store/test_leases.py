@@ -302,9 +302,9 @@ def test_a_child_that_may_not_end_tells_its_parent_nothing() -> None:
 def test_a_run_is_looked_at_later_unless_somebody_set_another_time() -> None:
     driven = a_driven_run()
     later_check = CHECK_AT + timedelta(minutes=5)
-    runs.postpone(driven, later_check)
+    runs.check_at(driven, later_check)
     assert runs.load(driven.id) == replace(driven, next_check_at=later_check)
-    runs.postpone(driven, CHECK_AT + timedelta(days=9))
+    runs.check_at(driven, CHECK_AT + timedelta(days=9))
     assert runs.load(driven.id) == replace(driven, next_check_at=later_check)
 
 
