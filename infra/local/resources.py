@@ -23,7 +23,7 @@ from infra.local.uploads import Notification
 #: What CreateTable takes of the template's table. The rest guards data that is worth keeping, which this is not.
 _TABLE_PROPERTIES = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
 
-#: The one output that is asked of CloudFormation: all that this stack is told of itself, as JSON.
+#: An output beside the template's own: all that this stack is told of itself, as JSON.
 _TOLD: Final = "Told"
 
 
@@ -156,7 +156,7 @@ def _create_stack(
         **{parameter: value for parameter, value in parameters.items() if parameter in document["Parameters"]},
     }
     body = cloudformation.buildable(document)
-    body["Outputs"] = {_TOLD: {"Value": {"Fn::ToJsonString": _what_to_tell(document)}}}
+    body["Outputs"][_TOLD] = {"Value": {"Fn::ToJsonString": _what_to_tell(document)}}
     client.create_stack(
         StackName=name,
         TemplateBody=json.dumps(body),
