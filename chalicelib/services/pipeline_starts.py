@@ -79,7 +79,7 @@ def start(
     before = run_starts.before(project_id, workflow_id, DEFAULT_CONNECTION, once=once, now=now)
     first = starts.of_use(before.used, once) if once is not None else None
     if first is not None:
-        return Triggered(run=first, replayed=True)
+        return starts.replayed(first, now=now, outside=outside)
     deployment = _startable(project_id, workflow_id, before.deployment)
     named = run_starts.named(deployment.personas, wanted.reference_image_ids)
     _refuse_unfit(project_id, deployment, named.personas)
@@ -93,7 +93,7 @@ def start(
         first = starts.first_use(project_id, once, now) if once is not None else None
         if first is None:
             raise starts.no_place(deployment.settings) from None
-        return Triggered(run=first, replayed=True)
+        return starts.replayed(first, now=now, outside=outside)
     begun = Start(
         run_id=run_id,
         triggered_by="api",

@@ -93,7 +93,7 @@ def trigger(  # noqa: PLR0913 - what a caller may say of a run
     if once is not None:
         first = first_use(project_id, once, now)
         if first is not None:
-            return Triggered(run=first, replayed=True)
+            return replayed(first, now=now, outside=outside)
     start = Start(
         run_id=run_id or str(uuid.uuid4()),
         triggered_by="api",
@@ -178,11 +178,16 @@ def launch(
         first = first_use(run.project_id, once, now) if once is not None else runs.load(run.id)
         if first is None:
             raise _not_started(error, settings, once) from error
-        if first.status is RunStatus.PENDING:
-            wake(first, now=now, outside=outside)
-        return Triggered(run=first, replayed=True)
+        return replayed(first, now=now, outside=outside)
     wake(run, now=now, outside=outside)
     return Triggered(run=run, replayed=False)
+
+
+def replayed(first: Run, *, now: datetime, outside: Outside) -> Triggered:
+    """Return the answer to a start that was made before; whoever made it may have died before its run was driven."""
+    if first.status is RunStatus.PENDING:
+        wake(first, now=now, outside=outside)
+    return Triggered(run=first, replayed=True)
 
 
 def deployed(project_id: str, workflow_id: str, connection_id: str) -> Deployment:
