@@ -12,7 +12,11 @@ STAGE ?= dev
 # One process a core, each with a stack of its own; PARALLEL= runs the tests in one.
 PARALLEL ?= -n auto --dist loadfile
 
-.PHONY: help venv check format test test-dynamodb dev demo demo-agents bench openapi package clean upgrade
+# The stage, and all that was given on make's own command line, as words of the shell.
+quoted = '$(subst ','\'',$(1))'
+given = STAGE=$(call quoted,$(STAGE)) $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)=$(call quoted,$(value $(name)))))
+
+.PHONY: help venv check format test test-dynamodb dev demo demo-agents bench openapi package key keys clean upgrade
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "make %-14s %s\n", $$1, $$2}'
@@ -67,6 +71,12 @@ openapi: venv ## write openapi.json anew, from the endpoints
 
 package: venv ## build/package: the CloudFormation template and the zip that it deploys (STAGE=dev)
 	$(BIN)/python -m infra.package --stage $(STAGE)
+
+key: venv ## make an API key of a deployed stack (STAGE NAME SCOPES, PROJECT EXPIRES NEW_PROJECT), or ROTATE=<key id>, REVOKE=<key id>
+	@$(BIN)/python -m infra.keys $(given)
+
+keys: venv ## list the API keys of a deployed stack's project (STAGE, PROJECT)
+	@$(BIN)/python -m infra.keys $(given) LIST=1
 
 clean: ## remove what the other targets made
 	rm -rf .venv node_modules build .chalice/deployments .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
