@@ -16,7 +16,7 @@ PARALLEL ?= -n auto --dist loadfile
 quoted = '$(subst ','\'',$(1))'
 given = STAGE=$(call quoted,$(STAGE)) $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)=$(call quoted,$(value $(name)))))
 
-.PHONY: help venv check format test test-dynamodb dev demo demo-agents bench openapi package key keys clean upgrade
+.PHONY: help venv check format test test-dynamodb dev demo demo-agents bench openapi package deploy destroy key keys clean upgrade
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "make %-14s %s\n", $$1, $$2}'
@@ -71,6 +71,12 @@ openapi: venv ## write openapi.json anew, from the endpoints
 
 package: venv ## build/package: the CloudFormation template and the zip that it deploys (STAGE=dev)
 	$(BIN)/python -m infra.package --stage $(STAGE)
+
+deploy: venv ## bring a stage to what this checkout is (STAGE, PARAMETERS="Name=value …"); PLAN=1 shows what would change
+	@$(BIN)/python -m infra.deploy $(given)
+
+destroy: venv ## take a stage down and keep its data (STAGE; asks for its name, or CONFIRM=<stage>)
+	@$(BIN)/python -m infra.destroy $(given)
 
 key: venv ## make an API key of a deployed stack (STAGE NAME SCOPES, PROJECT EXPIRES NEW_PROJECT), or ROTATE=<key id>, REVOKE=<key id>
 	@$(BIN)/python -m infra.keys $(given)

@@ -19,17 +19,30 @@ from botocore.exceptions import (
 )
 
 #: Codes by which AWS services say that a caller may not do what it asks for.
-DENIED: Final = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError"})
+DENIED: Final = frozenset(
+    {
+        "AccessDenied",
+        "AccessDeniedException",
+        "AuthorizationError",
+        "UnauthorizedOperation",
+        # S3, where it is asked for the head of something: an answer without a body.
+        "403",
+    }
+)
 #: Codes by which they say that they do not know the caller.
 UNKNOWN_CALLER: Final = frozenset(
     {
         "ExpiredToken",
         "ExpiredTokenException",
+        "InvalidAccessKeyId",
         "InvalidClientTokenId",
         "SignatureDoesNotMatch",
         "UnrecognizedClientException",
     }
 )
+
+#: What a shell says of a program that Ctrl-C ended.
+_INTERRUPTED: Final = 130
 
 
 class Trouble(Exception):
@@ -77,6 +90,9 @@ def run(tool: str, work: Callable[[], None]) -> int:
     except Trouble as trouble:
         print(f"{tool}: {one_line(str(trouble))}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"{tool}: stopped; what AWS has begun goes on there", file=sys.stderr)
+        return _INTERRUPTED
     return 0
 
 
@@ -85,5 +101,5 @@ def _told(doing: str, error: ClientError) -> str:
     if code in DENIED:
         return f"cannot {doing}: your credentials may not call {error.operation_name} ({said})"
     if code in UNKNOWN_CALLER:
-        return f"cannot {doing}: AWS does not take your credentials ({code}); sign in again"
+        return f"cannot {doing}: AWS does not take your credentials ({code}); sign in again (is the region enabled?)"
     return f"cannot {doing}: {code}: {said}"
