@@ -12,7 +12,7 @@ import yaml
 Node = Any
 
 #: The template, in parts that no reader need scroll through.
-PARTS = tuple(Path(__file__).with_name(f"{part}.yaml") for part in ("resources", "roles", "api"))
+PARTS = tuple(Path(__file__).with_name(f"{part}.yaml") for part in ("resources", "functions", "roles", "api", "alarms"))
 
 
 class _Loader(yaml.SafeLoader):

@@ -65,8 +65,8 @@ class FunctionResource:
     name: str
     #: The ARN of the role that it runs under.
     role: str
-    #: How long an invocation may take; None where the template does not say.
-    timeout_seconds: float | None
+    #: How long an invocation may take.
+    timeout_seconds: float
     #: How often Lambda retries an asynchronous invocation.
     retries: int
 
@@ -119,7 +119,7 @@ def create(
             name: FunctionResource(
                 name=function["name"],
                 role=function["role"],
-                timeout_seconds=float(function["timeout"]) if "timeout" in function else None,
+                timeout_seconds=float(function["timeout"]),
                 retries=int(function.get("retries", 2)),
             )
             for name, function in told["functions"].items()
@@ -183,7 +183,7 @@ def _what_to_tell(document: Mapping[str, Any]) -> dict[str, Any]:
             name: {
                 "name": properties["FunctionName"],
                 "role": properties["Role"],
-                **({"timeout": properties["Timeout"]} if "Timeout" in properties else {}),
+                "timeout": properties["Timeout"],
                 **(
                     {"retries": properties["EventInvokeConfig"]["MaximumRetryAttempts"]}
                     if "EventInvokeConfig" in properties

@@ -20,11 +20,11 @@ from mypy_boto3_s3 import S3Client
 from mypy_boto3_stepfunctions import SFNClient
 
 from chalicelib.gateways import agents_local
-from infra.local import interpreter, resources
+from infra.local import interpreter, permissions, resources
 from infra.local.api import ApiServer
 from infra.local.aws import REGION, aws
-from infra.local.dynamodb import PROJECT
 from infra.local.functions import Function, Functions, Handler, Invocation
+from infra.local.iam import Role
 
 #: By the template's names: which of the app's handlers is behind each function.
 HANDLERS: Final = {"Drive": "drive", "Work": "work", "Sweep": "sweep", "Uploaded": "uploaded"}
@@ -84,7 +84,7 @@ class LocalStack:
             app = importlib.import_module(self._app_module).app
             self._register(app.handler_map)
             self.key = self.add_project("proj_dev", key=self.key or None)
-            api = ApiServer(app, port=self._port)
+            api = ApiServer(app, port=self._port, role=self.roles["APIHandler"])
             self._exit.callback(api.close)
             self.port = api.port
             self.url = f"http://127.0.0.1:{api.port}"
@@ -184,6 +184,7 @@ class LocalStack:
         forget_clients()
 
     def _create(self) -> None:
+        permissions.enforce()
         server = aws()
         server.attach(self.functions, dynamodb_endpoint=self.dynamodb_endpoint)
         self._clients = resources.Clients.at(server.url, dynamodb_endpoint=self.dynamodb_endpoint)
@@ -193,6 +194,8 @@ class LocalStack:
             {"KeyPepper": self._pepper, "HttpAllow": _LOOPBACK, "Tracing": "false"},
             dynamodb_endpoint=self.dynamodb_endpoint,
         )
+        #: What each function may do, by the template's names for them.
+        self.roles = {name: Role.load(each.role) for name, each in self.resources.function_resources.items()}
         server.tell(self.resources.notifications)
         self._exit.callback(self._delete_table)
         self._environment = {
@@ -218,16 +221,15 @@ class LocalStack:
             self._clients.dynamodb.delete_table(TableName=self.resources.table)
 
     def _register(self, handlers: Mapping[str, Handler]) -> None:
-        configured = json.loads((PROJECT / ".chalice" / "config.json").read_text())["lambda_functions"]
         for logical, short in HANDLERS.items():
             function = self.resources.function_resources[logical]
-            timeout = function.timeout_seconds or float(configured[short]["lambda_timeout"])
             self.functions.register(
                 Function(
                     name=function.name,
                     handler=handlers[short],
-                    timeout_seconds=min(timeout, self._function_timeout_seconds),
+                    timeout_seconds=min(function.timeout_seconds, self._function_timeout_seconds),
                     retries=function.retries,
+                    role=self.roles[logical],
                 )
             )
 
