@@ -44,11 +44,14 @@ _Loader.add_multi_constructor("!", _short_form)
 def load(*parts: Path) -> dict[str, Node]:
     """Read a template, the stack's own unless another is named: its parts' sections together, no name in two of them.
 
-    `!Include file.json` stands for that file's content, beside the part.
+    `!Include file.json` stands for that file's content, beside the part. A section whose name begins with `x-` is left
+    out: it only holds what the others repeat (`&name`, `*name`).
     """
     whole: dict[str, Node] = {}
     for part in parts or PARTS:
         for section, content in _read(part).items():
+            if section.startswith("x-"):
+                continue
             if section not in whole:
                 whole[section] = content
                 continue

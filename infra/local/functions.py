@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from infra.local.iam import Role, acting_as
+
 #: A parsed JSON document.
 Json = Any
 
@@ -84,6 +86,8 @@ class Function:
     timeout_seconds: float = 900.0
     #: How often an asynchronous invocation that raised is tried again.
     retries: int = 2
+    #: What it runs under; None for a function that nobody holds to a role, such as one that a step calls.
+    role: Role | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,7 +259,8 @@ class Functions:
         )
         error: str | None = None
         try:
-            body = json.dumps(function.handler(event, context))
+            with acting_as(function.role):
+                body = json.dumps(function.handler(event, context))
         except BaseException as raised:  # noqa: BLE001 - the outermost loop: whatever a handler raises is Lambda's to report
             error = type(raised).__name__
             trace = traceback.format_exc()
