@@ -9,11 +9,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Final
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from chalicelib.gateways.clients import SERVICES
 from infra.trouble import Trouble, one_line
@@ -36,7 +39,8 @@ _GLIBC_OLDEST: Final = 17
 _RUNTIME: Final = re.compile(r"python(\d+)\.(\d+)")
 #: What pip writes about an installation; it would be untrue of the zip.
 _RECORDS: Final = ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")
-_LICENCE: Final = re.compile(r"(?i)licen[cs]e|notice|copying")
+#: What says which version of a library is used, and under what terms.
+_TERMS: Final = re.compile(r"METADATA|(?i:licen[cs]e|notice|copying)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,13 +62,13 @@ class Target:
             raise Trouble(f"the functions run on {self.runtime} and this is Python {here}: package with the same one")
         return sys.version_info[:2]
 
-    @property
-    def platforms(self) -> list[str]:
-        """The wheels' platforms that run there; pip takes each tag literally, so older ones are named too."""
-        newest = _GLIBC_2 if self.python <= _LAST_OF_AMAZON_LINUX_2 else _GLIBC_2023
-        machine = _MACHINES[self.architecture]
-        names = [f"manylinux_2_{minor}_{machine}" for minor in range(newest, _GLIBC_OLDEST - 1, -1)]
-        return [*names, f"manylinux2014_{machine}"]
+
+def platforms(python: tuple[int, int], architecture: str) -> list[str]:
+    """Return the platforms whose wheels run there; pip takes each tag literally, so older ones are named too."""
+    newest = _GLIBC_2 if python <= _LAST_OF_AMAZON_LINUX_2 else _GLIBC_2023
+    machine = _MACHINES[architecture]
+    names = [f"manylinux_2_{minor}_{machine}" for minor in range(newest, _GLIBC_OLDEST - 1, -1)]
+    return [*names, f"manylinux2014_{machine}"]
 
 
 def fetch(requirements: Path, target: Target, *, cache: Path) -> Path:
@@ -73,17 +77,16 @@ def fetch(requirements: Path, target: Target, *, cache: Path) -> Path:
     All versions are those of this environment, the ones that the tests ran with. The folder is made once for the same
     versions and target, and must not be changed; Trouble where a wheel is missing.
     """
-    wanted = [line for line in _lines(requirements) if _name(line) != _PACKAGER]
-    versions = sorted(f"{each.name}=={each.version}" for each in metadata.distributions())
-    made = cache / _digest([wanted, versions, target.platforms, sorted(MODELS), sys.version])
+    wanted = versions(requirements, target.architecture)
+    made = cache / _digest([wanted, target.python, target.architecture, sorted(MODELS), sys.version])
     if made.is_dir():
         return made
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache) as folder:
         fresh = Path(folder) / "fresh"
-        _install(wanted, versions, target, fresh)
+        _install(wanted, target, fresh)
         trim(fresh)
-        _add_licences(_PACKAGER, fresh)
+        _add_terms(_PACKAGER, fresh)
         compile_sources(fresh)
         # Whoever makes the same folder meanwhile makes it of the same files: the first to be done is kept.
         try:
@@ -92,6 +95,31 @@ def fetch(requirements: Path, target: Target, *, cache: Path) -> Path:
             if not made.is_dir():
                 raise
     return made
+
+
+def versions(requirements: Path, architecture: str) -> list[str]:
+    """Return all that the file requires on Lambda, directly or not, as `name==version` of what is installed here.
+
+    Trouble where something is not installed, or in another version than the file asks for.
+    """
+    system = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
+    system["platform_machine"] = _MACHINES[architecture]
+    lines = (line.partition("#")[0].strip() for line in requirements.read_text().splitlines())
+    awaiting = [each for each in map(Requirement, filter(None, lines)) if each.name != _PACKAGER]
+    seen: set[str] = set()
+    found: set[str] = set()
+    while awaiting:
+        requirement = awaiting.pop()
+        if str(requirement) in seen:
+            continue
+        seen.add(str(requirement))
+        installed = _installed(requirement)
+        found.add(f"{canonicalize_name(requirement.name)}=={installed.version}")
+        for each in map(Requirement, installed.requires or ()):
+            extras = requirement.extras or {""}
+            if each.marker is None or any(each.marker.evaluate(system | {"extra": extra}) for extra in extras):
+                awaiting.append(each)
+    return sorted(found)
 
 
 def trim(folder: Path) -> None:
@@ -113,41 +141,40 @@ def compile_sources(folder: Path) -> None:
     the same sources give the same bytes; Trouble where one of them is no Python.
     """
     options = ["-qq", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", "/var/task"]
-    done = subprocess.run([sys.executable, "-I", "-S", "-m", "compileall", *options, folder], check=False)
+    done = subprocess.run([sys.executable, "-I", "-S", "-m", "compileall", *options, str(folder)], check=False)
     if done.returncode:
         raise Trouble(f"a source under {folder} does not compile: run python -m compileall -q on it")
 
 
-def _install(wanted: Sequence[str], versions: Iterable[str], target: Target, folder: Path) -> None:
-    constraints = folder.with_name("constraints.txt")
-    constraints.write_text("\n".join(versions))
+def _install(wanted: Sequence[str], target: Target, folder: Path) -> None:
     major, minor = target.python
     options = ["--only-binary=:all:", "--implementation=cp", f"--python-version={major}.{minor}"]
-    options += [f"--platform={name}" for name in target.platforms]
+    options += [f"--platform={name}" for name in platforms(target.python, target.architecture)]
     quiet = ["--quiet", "--disable-pip-version-check", "--no-input", "--no-compile"]
-    pip = [sys.executable, "-m", "pip", "install", *quiet, "--target", folder, "--constraint", constraints]
+    pip = [sys.executable, "-m", "pip", "install", *quiet, "--no-deps", "--target", str(folder)]
     done = subprocess.run([*pip, *options, *wanted], capture_output=True, text=True, check=False)
     if done.returncode:
         errors = [line.removeprefix("ERROR: ") for line in done.stderr.splitlines() if line.startswith("ERROR: ")]
         reason = one_line(errors[-1] if errors else done.stderr)
-        raise Trouble(f"pip has no wheels for {target.runtime} on {target.architecture}: {reason}")
+        raise Trouble(f"pip finds no wheels for {target.runtime} on {target.architecture}: {reason}")
 
 
-def _add_licences(name: str, folder: Path) -> None:
+def _installed(requirement: Requirement) -> metadata.Distribution:
+    try:
+        installed = metadata.distribution(requirement.name)
+    except metadata.PackageNotFoundError:
+        raise Trouble(f"{requirement} is not installed: make venv installs it") from None
+    if not requirement.specifier.contains(installed.version, prereleases=True):
+        raise Trouble(f"{requirement} is required, and {installed.version} installed: make venv installs it")
+    return installed
+
+
+def _add_terms(name: str, folder: Path) -> None:
     distribution = metadata.distribution(name)
     for file in distribution.files or ():
-        if _LICENCE.search(file.name) and file.parts[0].endswith(".dist-info"):
+        if _TERMS.search(file.name) and file.parts[0].endswith(".dist-info"):
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(str(distribution.locate_file(file)), folder / file)
-
-
-def _lines(requirements: Path) -> list[str]:
-    lines = (line.partition("#")[0].strip() for line in requirements.read_text().splitlines())
-    return [line for line in lines if line]
-
-
-def _name(requirement: str) -> str:
-    return re.split(r"[^A-Za-z0-9._-]", requirement, maxsplit=1)[0].lower()
 
 
 def _digest(parts: Sequence[object]) -> str:
