@@ -43,6 +43,8 @@ class Rejected(StoreError):
     """DynamoDB does not accept the request: no table, no permission, an item over 400 KB. Trying again is no use."""
 
 
+#: From this status on an answer says that DynamoDB, or what stands before it, is in trouble, whatever its code.
+_SERVER_FAILURE: Final = 500
 #: From DynamoDB's own codes, those of calls and those of a canceled transaction's reasons; anything else is Rejected.
 BY_CODE: Final[Mapping[str, type[StoreError]]] = MappingProxyType(
     {
@@ -78,4 +80,5 @@ def translated(error: ClientError | BotoCoreError) -> StoreError:
     if not isinstance(error, ClientError):
         return Unavailable(f"DynamoDB cannot be reached: {type(error).__name__}")
     code = code_of(error)
-    return BY_CODE.get(code, Rejected)(f"DynamoDB answered {code}")
+    failed = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= _SERVER_FAILURE
+    return BY_CODE.get(code, Unavailable if failed else Rejected)(f"DynamoDB answered {code}")

@@ -81,6 +81,11 @@ def test_each_code_of_dynamodb_has_one_meaning(code: str, expected: type[StoreEr
     assert code in str(error)
 
 
+def test_a_server_in_trouble_is_unavailable_whatever_it_says() -> None:
+    told = ClientError({"Error": {"Code": "502"}, "ResponseMetadata": {"HTTPStatusCode": 502}}, "Call")  # type: ignore[typeddict-item] # what is read
+    assert type(translated(told)) is Unavailable
+
+
 def test_no_message_of_dynamodb_is_repeated() -> None:
     assert "secret" not in str(translated(an_error("ValidationException")))
 
