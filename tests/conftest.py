@@ -19,7 +19,7 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from chalicelib.store.table import Item
-from infra.local import LocalStack
+from infra.local import LocalStack, permissions
 from infra.local.aws import REGION, aws
 from infra.local.dynamodb import CannotStart, dynamodb_local
 from infra.local.resources import Clients, create_table
@@ -127,6 +127,7 @@ def stack(_module_stack: _Shared) -> Iterator[LocalStack]:
     running.activate()
     yield running
     assert running.wait_idle(30), "the test left an invocation running"
+    assert permissions.refusals() == []
 
 
 @pytest.fixture

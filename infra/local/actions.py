@@ -1,4 +1,4 @@
-"""What a call to AWS needs: the actions, on which resources, that IAM asks of whoever makes it, operation by operation."""
+"""What a call to AWS needs, operation by operation: the actions that IAM asks of whoever makes it, and on what."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ _FOR_ALL: Final = "ForAllValues:"
 
 @dataclass(frozen=True, order=True)
 class Grant:
-    """The smallest thing that can be given to a role, and taken away again: an action on a resource, as it is written."""
+    """The smallest thing that a role can be given, and that can be taken away again: an action on a resource."""
 
     action: str
     resource: str

@@ -29,8 +29,7 @@ _REFUSALS: Final = {"s3": ("AccessDenied", 403), "sts": ("AccessDenied", 403)}
 #: By which S3 says that something is not there.
 _ABSENT: Final = frozenset({"404", "NoSuchKey", "NoSuchVersion"})
 
-#: What was refused, the last of it: one line each. A refusal that the app makes the best of is found here.
-refused: deque[str] = deque(maxlen=100)
+_refused: deque[str] = deque(maxlen=100)
 
 
 def enforce() -> None:
@@ -38,6 +37,14 @@ def enforce() -> None:
     hook = ("creating-client-class", _checking)
     if hook not in botocore.handlers.BUILTIN_HANDLERS:
         botocore.handlers.BUILTIN_HANDLERS.append(hook)
+
+
+def refusals() -> list[str]:
+    """Return what has been refused since it was last asked, the last of it: the app may have made the best of it."""
+    found = []
+    while _refused:
+        found.append(_refused.popleft())
+    return found
 
 
 def _checking(base_classes: list[type], **_: object) -> None:
@@ -100,7 +107,7 @@ class _Checked:
 
     def _refusal(self, role: Role, operation: str, need: Need) -> ClientError:
         told = f"{role.arn} is not authorized to perform: {need.action} on resource: {need.resource}"
-        refused.append(told)
+        _refused.append(told)
         log.error(told)
         code, status = _REFUSALS.get(self._service, ("AccessDeniedException", 400))
         answer: Any = {"Error": {"Code": code, "Message": told}, "ResponseMetadata": {"HTTPStatusCode": status}}

@@ -8,7 +8,7 @@ from typing import Protocol
 import pytest
 from moto.dynamodb.models import dynamodb_backends
 
-from infra.local import LocalStack, interpreter
+from infra.local import LocalStack, interpreter, permissions
 from infra.local.aws import ACCOUNT, REGION
 from tests.conftest import Project
 from tests.gateways.servers import Answer, Asked, Server, http_server
@@ -58,6 +58,7 @@ def stack(_module_stack: SharedStack) -> Iterator[LocalStack]:
     running = _module_stack.stack()
     yield running
     assert running.wait_idle(30), "the test left an invocation running"
+    assert permissions.refusals() == []
 
 
 @pytest.fixture(scope="module", autouse=True)
