@@ -87,7 +87,7 @@ class Role:
     @classmethod
     def load(cls, arn: str) -> Role:
         """Return the role as CloudFormation made it."""
-        held = iam_backends[arn.split(":")[4]]["aws"].get_role_by_arn(arn)
+        held: Any = iam_backends[arn.split(":")[4]]["aws"].get_role_by_arn(arn)
         documents = [json.loads(text) if isinstance(text, str) else text for text in held.policies.values()]
         return cls(arn, [Statement.of(each) for document in documents for each in _listed(document["Statement"])])
 
