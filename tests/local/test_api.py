@@ -68,10 +68,11 @@ def talk(port: int, *requests: bytes, ends: bool = False) -> Sequence[Got]:
             connection.sendall(request)
             if ends and request is requests[-1]:
                 connection.shutdown(socket.SHUT_WR)
-            status = int(answers.readline().split(b" ")[1])
+            version, code = answers.readline().split(b" ")[:2]
+            assert version == b"HTTP/1.1", "what the last request was answered goes on"
             named = {name.lower(): value for name, value in http.client.parse_headers(answers).items()}
             body = b"" if request.startswith(b"HEAD ") else answers.read(int(named["content-length"]))
-            got.append(Got(status=status, headers=named, body=body))
+            got.append(Got(status=int(code), headers=named, body=body))
     return got
 
 
