@@ -16,7 +16,7 @@ PARALLEL ?= -n auto --dist loadfile
 quoted = '$(subst ','\'',$(1))'
 given = STAGE=$(call quoted,$(STAGE)) $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)=$(call quoted,$(value $(name)))))
 
-.PHONY: help venv check format test test-dynamodb dev demo demo-agents bench openapi package deploy destroy key keys clean upgrade
+.PHONY: help venv check audit format test test-dynamodb dev demo demo-agents bench openapi package deploy destroy key keys clean upgrade
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "make %-14s %s\n", $$1, $$2}'
@@ -43,6 +43,15 @@ check: venv ## lint, format, types, layers, template
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m infra.package
+
+.venv-audit/.stamp: requirements-audit.txt | .venv/.stamp
+	@test -x .venv-audit/bin/python || $(PYTHON) -m venv .venv-audit
+	@echo "Installing checkov into .venv-audit"
+	@.venv-audit/bin/pip install --quiet --disable-pip-version-check -r requirements-audit.txt
+	@touch $@
+
+audit: venv .venv-audit/.stamp ## checkov over the template; infra/audit.yaml lists what we leave and why
+	@$(BIN)/python -m infra.audit
 
 format: venv ## format and mend what ruff can mend
 	$(BIN)/ruff check --fix-only --quiet
@@ -85,9 +94,9 @@ keys: venv ## list the API keys of a deployed stack's project (STAGE, PROJECT)
 	@$(BIN)/python -m infra.keys $(given) LIST=1
 
 clean: ## remove what the other targets made
-	rm -rf .venv node_modules build .chalice/deployments .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-audit node_modules build .chalice/deployments .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-upgrade: venv ## move every pinned dependency to its newest release
+upgrade: venv .venv-audit/.stamp ## move every pinned dependency to its newest release
 	$(BIN)/python -m infra.upgrade
-	@touch .venv/.stamp
+	@touch .venv/.stamp .venv-audit/.stamp
