@@ -17,7 +17,7 @@ from chalicelib.services.starts import Triggered
 from chalicelib.store import deployments, runs
 from chalicelib.store.errors import Unavailable
 from tests.conftest import Table
-from tests.domain.building import T0, a_step
+from tests.domain.building import T0, a_definition, a_step
 from tests.services.faults import Fault, writes
 from tests.services.house import Crash, HandClock, House, a_call, a_house, a_line, a_wait
 from tests.services.waiting import ADA
@@ -120,6 +120,19 @@ def test_two_sweeps_at_once_have_a_run_driven_once(house: House, monkeypatch: py
     monkeypatch.setattr(runs, "unpark", after_another)
     assert house.sweep().overdue == 0
     assert len(house.invoker.queue) == 1
+
+
+def test_a_batch_that_is_delivered_twice_may_ask_twice_and_keeps_one_result_of_each_step(house: House) -> None:
+    steps = [a_step("first", config={"value": 0}), *(a_call(f"s{index}") for index in range(33))]
+    run_id = house.start(a_definition(steps, *(("first", f"s{index}") for index in range(33))))
+    house.invoke(house.invoker.queue.popleft())
+    assert {invocation.function for invocation in house.invoker.queue} == {"work"}
+    house.invoker.queue.extend(tuple(house.invoker.queue))
+    run = house.settle(run_id)
+    assert run.status is RunStatus.COMPLETED
+    records = house.records(run_id)
+    assert {(record.attempt, record.revision) for record in records.values()} == {(1, 1)}
+    assert set(house.sent.values()) <= {1, 2}
 
 
 def test_a_sweep_that_comes_an_hour_late_finds_all_that_is_overdue(house: House) -> None:

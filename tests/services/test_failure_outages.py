@@ -147,6 +147,21 @@ def test_an_attempt_that_the_bucket_has_failed_three_times_in_a_row_is_lost(
     assert (run.error.code, run.error.step) == ("lost", step)
 
 
+def test_a_step_whose_large_value_somebody_has_removed_from_the_bucket_fails_by_name(house: House) -> None:
+    a_bucket_that_declines(house, range(0))
+    run_id = house.start(a_line(a_call("ask"), a_wait("wait"), a_step("length", config={"value": "{{ ask.body }}"})))
+    house.drain()
+    payloads = house.outside.payloads
+    assert isinstance(payloads, FailingPayloads)
+    payloads.texts.clear()
+    send(house, run_id)
+    house.drain()
+    run = house.run(run_id)
+    assert run.error is not None
+    assert (run.status, run.error.code, run.error.step) == (RunStatus.FAILED, "template", "length")
+    assert house.deaths == 0
+
+
 @contextmanager
 def declined(gateway: object, method: str) -> Iterator[list[str]]:
     """Have a gateway decline every call of a method for a while, and note the calls."""
