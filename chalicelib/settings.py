@@ -1,4 +1,7 @@
-"""The settings of one process, read once from its environment; nothing else reads environment variables."""
+"""The settings of one process, read once from its environment.
+
+Nothing else reads environment variables, but for Powertools' and X-Ray's own, in ``logs`` and ``tracing``.
+"""
 
 from __future__ import annotations
 

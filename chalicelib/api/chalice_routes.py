@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any, Final
 
 from chalice.app import Chalice, CORSConfig, Request, Response
 
-from chalicelib import settings
+from chalicelib import metrics, settings, tracing
 from chalicelib.api.catalog import Route
 from chalicelib.api.endpoints import answer
 from chalicelib.api.requests import HttpRequest
@@ -17,7 +18,8 @@ from chalicelib.api.requests import HttpRequest
 CORS: Final = CORSConfig(
     allow_origin="*",
     allow_headers=["Idempotency-Key", "X-Request-Id"],
-    expose_headers=["X-Request-Id", "Idempotency-Replayed", "X-Next-Cursor"],
+    # The last is API Gateway's own, when it throttles (infra/api.yaml).
+    expose_headers=["X-Request-Id", "Idempotency-Replayed", "X-Next-Cursor", "Retry-After"],
     max_age=600,
 )
 
@@ -39,9 +41,15 @@ def _view(app: Chalice, route: Route) -> Callable[..., Response]:
 
     It raises nothing: Chalice's own middleware never sees what a view raises, and its handler would word the error.
     """
+    # The pattern, in characters that a segment's name may have.
+    name = f"{route.method} {route.path.replace('{', ':').replace('}', '')}"
 
     def view(**path_parameters: str) -> Response:
-        answered = answer(route.endpoint(), _request(app.current_request, path_parameters))
+        with metrics.reported(), tracing.segment(name) as segment:
+            answered = answer(route.endpoint(), _request(app.current_request, path_parameters))
+            segment.annotate(status=answered.status)
+            if answered.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                segment.failed()
         return Response(body=answered.body, status_code=answered.status, headers=dict(answered.headers))
 
     return view
@@ -57,6 +65,7 @@ def _request(request: Request | None, path_parameters: dict[str, str]) -> HttpRe
         headers={name.lower(): value for name, value in (event["headers"] or {}).items()},
         body=_body(request),
         request_id=request.lambda_context.aws_request_id,
+        gateway_request_id=str(event["requestContext"].get("requestId") or ""),
         base_url=settings.current().public_url or _base_url(event),
         at=datetime.now(UTC),
     )

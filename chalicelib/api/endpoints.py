@@ -8,8 +8,8 @@ query, the headers and the body; last, where the API remembers idempotency keys,
 
 from __future__ import annotations
 
-import logging
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -19,6 +19,7 @@ from typing import Final, Generic, TypeAlias, TypeVar, cast
 
 from pydantic import BaseModel
 
+from chalicelib import logs
 from chalicelib.api import bodies
 from chalicelib.api.dialects import Dialect, Problem, unforeseen
 from chalicelib.api.requests import Call, Caller, HttpRequest, path_ids
@@ -26,14 +27,13 @@ from chalicelib.domain.access import Actor, Scope
 from chalicelib.domain.idempotency import request_digest
 from chalicelib.domain.refusal import Invalid, Refusal, TryLater
 from chalicelib.domain.value import Json, dumps
+from chalicelib.logs import Action, Ids
 from chalicelib.services import authentication, once
 from chalicelib.services.availability import PASSING
 from chalicelib.services.faults import describe
 from chalicelib.services.once import Made
 
 View = TypeVar("View", bound=Callable[..., object])
-
-_log = logging.getLogger("stepwell.api")
 
 #: HTTP methods that an endpoint may answer; OPTIONS is the gateway's, for CORS.
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
@@ -181,26 +181,39 @@ class Api:
 
 
 def answer(endpoint: Endpoint, request: HttpRequest) -> Answer:
-    """Answer a request; whatever happens, in the endpoint's dialect and with the request's id."""
-    about = {"request_id": request.request_id, "endpoint": f"{endpoint.method} {endpoint.path}"}
+    """Answer a request; whatever happens, in the endpoint's dialect and with the request's id, as all lines have it."""
+    began = time.monotonic()
+    ids: Ids = {"request_id": request.request_id, "endpoint": f"{endpoint.method} {endpoint.path}"}
+    if request.gateway_request_id not in {"", request.request_id}:
+        ids["gateway_request_id"] = request.gateway_request_id
+    with logs.carrying(**ids):
+        answered, code = _answered(endpoint, request)
+        ms = round((time.monotonic() - began) * 1000)
+        logs.tell(Action.REQUEST_ANSWERED, status=answered.status, code=code, ms=ms)
+    return answered
+
+
+def _answered(endpoint: Endpoint, request: HttpRequest) -> tuple[Answer, str | None]:
+    """Return the answer, and the code of the refusal if it is one."""
     try:
         made = _made(endpoint, request)
         replayed = {"Idempotency-Replayed": "true"} if made.replayed else {}
-        return _answer(made.status, made.body, request, {**made.headers, **replayed})
+        return _answer(made.status, made.body, request, {**made.headers, **replayed}), None
     except Refusal as refused:
         return _refusal_answer(endpoint.dialect, refused, request)
     except PASSING as error:
-        _log.warning("no answer", extra={**about, "action": "part_unavailable", "fault": describe(error)})
+        logs.tell(Action.PART_UNAVAILABLE, fault=describe(error))
         later = TryLater("A part of Stepwell does not answer at this moment; try again")
         return _refusal_answer(endpoint.dialect, later, request)
     except Exception as error:  # noqa: BLE001 - the outermost frame of a request: what nobody foresaw is a 500, not a crash
         # The message and the traceback's values may hold what the caller sent.
-        _log.error("a request failed", extra={**about, "action": "request_failed", "fault": describe(error)})
-        return _problem_answer(endpoint.dialect, unforeseen(request_id=request.request_id), request)
+        logs.tell(Action.REQUEST_FAILED, fault=describe(error))
+        return _problem_answer(endpoint.dialect, unforeseen(request_id=request.request_id), request), None
 
 
-def _refusal_answer(dialect: Dialect, refused: Refusal, request: HttpRequest) -> Answer:
-    return _problem_answer(dialect, dialect.problem(refused, request_id=request.request_id), request)
+def _refusal_answer(dialect: Dialect, refused: Refusal, request: HttpRequest) -> tuple[Answer, str]:
+    problem = dialect.problem(refused, request_id=request.request_id)
+    return _problem_answer(dialect, problem, request), refused.code
 
 
 def _made(endpoint: Endpoint, request: HttpRequest) -> Made:
@@ -276,6 +289,7 @@ def _call(request: HttpRequest) -> Call:
 
 def _caller(dialect: Dialect, scope: Scope | AnyKey, request: HttpRequest) -> Caller:
     key = authentication.authenticate(request.headers.get("authorization"), now=request.at)
+    logs.carry(project_id=key.project_id, key_id=key.id)
     if isinstance(scope, Scope) and scope not in key.scopes:
         raise dialect.scope_missing(scope)
     return Caller(

@@ -52,6 +52,8 @@ class HttpRequest:
     #: What the caller reached the API under, such as ``https://host/stage``; no slash at its end.
     base_url: str
     at: datetime
+    #: API Gateway's own id of it, which stands in that one's log; empty where there is none.
+    gateway_request_id: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from chalicelib import logs
 from chalicelib.domain.access import Actor
 from chalicelib.domain.refusal import Refusal
 from chalicelib.domain.run import Run
 from chalicelib.domain.step import StepRecord, StepStatus, WaitKind
 from chalicelib.domain.ticket import TicketStatus
+from chalicelib.logs import Action
 from chalicelib.services import sandboxes, tickets, verbs
 from chalicelib.services.outside import Outside
 from chalicelib.services.verbs import Ask
-
-log = logging.getLogger("stepwell.abandoned")
 
 _ON: Final = frozenset({StepStatus.WAITING, StepStatus.RUNNING})
 
@@ -57,7 +56,7 @@ def _cancel_children(run: Run, waits: Sequence[StepRecord], now: datetime, outsi
         try:
             verbs.terminate(run.project_id, child_id, ask=ask, now=now, outside=outside)
         except Refusal as refused:
-            log.info("a child had ended", extra={"action": "child_ended", "run_id": child_id, "fault": refused.code})
+            logs.tell(Action.CHILD_ENDED, run_id=child_id, code=refused.code)
 
 
 def _close_reported(run: Run, waits: Sequence[StepRecord], now: datetime, outside: Outside) -> None:

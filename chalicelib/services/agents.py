@@ -7,7 +7,6 @@ so are tokens that are not the ticket's; both within bounds, since a sandbox run
 from __future__ import annotations
 
 import contextlib
-import logging
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from chalicelib import logs
 from chalicelib.domain.access import Actor
 from chalicelib.domain.agent_report import AgentReport, Assignment, with_tail
 from chalicelib.domain.persona import Role
@@ -24,6 +24,7 @@ from chalicelib.domain.step import StepError, StepStatus
 from chalicelib.domain.ticket import Ticket, TicketKind, TicketStatus
 from chalicelib.domain.usage import together
 from chalicelib.domain.value import size_of
+from chalicelib.logs import Action
 from chalicelib.services import authentication, sandboxes, tickets
 from chalicelib.services.agent_tokens import is_token_of
 from chalicelib.services.availability import PASSING
@@ -36,8 +37,6 @@ from chalicelib.services.verbs import Ask
 from chalicelib.store import runs
 from chalicelib.store import tickets as store
 from chalicelib.store.errors import Busy, Superseded
-
-log = logging.getLogger("stepwell.agents")
 
 #: What a run's record calls its agents.
 NAME: Final = "agent"
@@ -84,9 +83,12 @@ def speaking(call: Call) -> Iterator[Ticket]:
     ticket = store.load(call.ticket_id)
     if ticket is None or ticket.kind is not TicketKind.AGENT or not good:
         refused = Unauthenticated("Invalid token")
-        if ticket is not None and ticket.kind is TicketKind.AGENT and ticket.status is TicketStatus.OPEN:
+        if ticket is None or ticket.kind is not TicketKind.AGENT or ticket.status is not TicketStatus.OPEN:
+            logs.tell(Action.CALLBACK_REFUSED, command=call.command, code=refused.code)
+        else:
             _record(call, ticket, refused, by=_STRANGER, most=MOST_OF_STRANGERS)
         raise refused
+    logs.carry(project_id=ticket.project_id, workflow_id=ticket.workflow_id, run_id=ticket.run_id, step=ticket.step)
     try:
         yield ticket
     except Refusal as refused:
@@ -221,8 +223,7 @@ def _awaited(ticket: Ticket | None, now: datetime) -> Sight:
 
 def _record(call: Call, ticket: Ticket, refused: Refusal, *, by: str, most: int) -> None:
     """Put a refusal on record; should that fail, or be one too many, the answer stays the refusal."""
-    about = {"action": "agent_refused", "run_id": ticket.run_id, "step": ticket.step, "fault": refused.code}
-    log.info("an agent's callback is refused", extra=about)
+    logs.tell(Action.CALLBACK_REFUSED, run_id=ticket.run_id, step=ticket.step, command=call.command, code=refused.code)
     ask = Ask(actor=Actor(key_id=ticket.id, name=by), request_id=call.request_id)
     with contextlib.suppress(Superseded, *PASSING):
         status = str(_status(ticket))

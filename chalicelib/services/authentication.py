@@ -12,9 +12,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from chalicelib import settings
+from chalicelib import logs, settings
 from chalicelib.domain.access import ApiKey, digest_of
 from chalicelib.domain.refusal import KeyMissing, Unauthenticated
+from chalicelib.logs import Action
 from chalicelib.store import api_keys
 from chalicelib.store.errors import StoreError
 
@@ -48,7 +49,7 @@ def authenticate(authorization: str | None, *, now: datetime) -> ApiKey:
     token = bearer(authorization)
     parts = split(token) if token is not None else None
     if parts is None:
-        raise Unauthenticated("Invalid API key")
+        raise _refused(None)
     key_id, secret = parts
     digest = digest_of(secret, pepper=settings.current().key_pepper)
     kept = _good.get(key_id)
@@ -76,13 +77,19 @@ def reset() -> None:
 def _read(key_id: str, digest: str, now: datetime) -> ApiKey:
     key = api_keys.load(key_id)
     if key is None or not key.good(digest=digest, now=now):
-        raise Unauthenticated("Invalid API key")
+        raise _refused(key)
     key = _touched(key, now)
     _good[key_id] = (key, now)
     with contextlib.suppress(KeyError):  # another thread made room meanwhile
         if len(_good) > _MOST_KEPT:
             _good.popitem(last=False)
     return key
+
+
+def _refused(key: ApiKey | None) -> Unauthenticated:
+    """Return the refusal of a key, and tell of it; its id only if it is one of ours: else it may be anything."""
+    logs.tell(Action.KEY_REFUSED, key_id=key.id if key is not None else None)
+    return Unauthenticated("Invalid API key")
 
 
 def _touched(key: ApiKey, now: datetime) -> ApiKey:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
-import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from chalicelib import logs
 from chalicelib.domain.manners import WORKFLOW_RUNS_API
 from chalicelib.domain.refusal import Conflict, Refusal, TryLater
+from chalicelib.logs import Action
 from chalicelib.services import identifiers, retries, verbs
 from chalicelib.services.availability import PASSING
 from chalicelib.services.clock import Clock
 from chalicelib.services.faults import describe
 from chalicelib.services.outside import Outside, current
 from chalicelib.services.verbs import Ask
-
-log = logging.getLogger("stepwell.bulk")
 
 #: Those that are acted on at the same time. A verb on a run with a live driver waits 300 ms: a hundred take 4 seconds.
 SIDE_BY_SIDE: Final = 8
@@ -81,23 +81,23 @@ def replay(
 
 def each(ids: Sequence[str], act: Callable[[str], Done], *, noun: str) -> tuple[Done, ...]:
     """Act on each object once; an id that is given again counts as failed, and so does one that nothing can have."""
+    # What each does is counted and told with the request that asks for all of them.
+    each_in = [(contextvars.copy_context(), one) for one in dict.fromkeys(ids)]
     with ThreadPoolExecutor(max_workers=SIDE_BY_SIDE) as pool:
-        acted = {done.id: done for done in pool.map(lambda one: _told(one, act, noun), dict.fromkeys(ids))}
+        acted = {done.id: done for done in pool.map(lambda one: one[0].run(_told, one[1], act, noun), each_in)}
     again = {id_: Done(id=id_, refused=Conflict("duplicate")) for id_ in acted}
     return tuple(acted.pop(id_, again[id_]) for id_ in ids)
 
 
 def _told(id_: str, act: Callable[[str], Done], noun: str) -> Done:
-    about = {"of": noun, "id": id_}
     try:
         return act(identifiers.known_form(id_, noun))
     except Refusal as refused:
         return Done(id=id_, refused=refused)
     except PASSING as error:
-        log.warning("no answer", extra={"action": "part_unavailable", **about, "fault": describe(error)})
+        logs.tell(Action.PART_UNAVAILABLE, of=noun, id=id_, fault=describe(error))
         later = TryLater("a part of Stepwell does not answer at this moment; try again")
         return Done(id=id_, refused=later)
     except Exception as error:  # noqa: BLE001 - the outermost loop: what befalls one must not spoil the others
-        told = {"action": "bulk_failed", **about, "fault": describe(error)}
-        log.error("one of many failed", extra=told)  # noqa: TRY400 - a traceback may hold what a user sent
+        logs.tell(Action.BULK_FAILED, of=noun, id=id_, fault=describe(error))
         return Done(id=id_, refused=TryLater("internal error"))

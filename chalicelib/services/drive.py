@@ -14,13 +14,12 @@ milliseconds instead of one a step, and still no step starts after a pause has b
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from chalicelib import settings
+from chalicelib import logs, settings
 from chalicelib.domain import engine, recording
 from chalicelib.domain.definition import CONTAINERS
 from chalicelib.domain.engine import Decision
@@ -32,16 +31,16 @@ from chalicelib.domain.starting import Driver, Limits
 from chalicelib.domain.step import Claim, StepRecord, StepStatus
 from chalicelib.domain.value import Offloaded
 from chalicelib.gateways.errors import Unavailable
+from chalicelib.logs import Action
 from chalicelib.services import abandoned, definitions, emissions, heartbeats, orphans, rest
 from chalicelib.services.attempts import WIDE, Attempts, attempts, is_inline
 from chalicelib.services.clock import Clock, SystemClock
 from chalicelib.services.outside import Outside, current
+from chalicelib.services.telling import LetGo, Tally, tallied
 from chalicelib.services.values import Values
 from chalicelib.services.waking import CHECK_AFTER, SIGHT
 from chalicelib.store import counters, runs
 from chalicelib.store.errors import Superseded
-
-log = logging.getLogger("stepwell.drive")
 
 #: A pause between attempts up to this long is spent in the driver: parking it would cost more than the Lambda does.
 SHORT_PAUSE = timedelta(seconds=5)
@@ -66,8 +65,9 @@ class Invocation:
 def drive(run_id: str, invocation: Invocation, *, clock: Clock | None = None, outside: Outside | None = None) -> None:
     """Do what is to be done in a run now; a run that is driven already, has ended or is unknown is left alone."""
     clock, outside = clock or SystemClock(), outside or current()
-    with attempts(clock=clock, outside=outside) as made:
-        _Drive(run_id, invocation, clock, outside, made).go()
+    with attempts(clock=clock, outside=outside) as made, tallied("drive", Action.DRIVE_ENDED, run_id=run_id) as tally:
+        _Drive(run_id, invocation, clock, outside, made, tally).go()
+        tally.attempts = made.count
 
 
 @dataclass
@@ -77,6 +77,7 @@ class _Drive:
     clock: Clock
     outside: Outside
     attempts: Attempts
+    tally: Tally
     #: Claims that are on record and whose attempts have not been started or handed over.
     unstarted: dict[str, Claim] = field(default_factory=dict)
     #: Monotonic time at which the wake counter was last known to be as in ``run``.
@@ -91,6 +92,7 @@ class _Drive:
             loaded = runs.load_collection(self.run_id)
             if loaded is None:
                 return
+            self.tally.of(loaded.run)
             if loaded.run.status.ended:
                 abandoned.take_down(loaded.run, loaded.records.values(), now=self.clock.now(), outside=self.outside)
                 return
@@ -104,6 +106,7 @@ class _Drive:
                 continue
             return
         self.outside.invoker.drive(self.run_id)
+        self.tally.let_go = LetGo.HANDED_ON
 
     def _round(self, loaded: runs.Loaded) -> None:
         """Drive from what has been loaded until there is nothing left to do.
@@ -114,6 +117,7 @@ class _Drive:
             decision = self._judge(loaded)
         except definitions.Gone:
             orphans.end(loaded.run, loaded.records.values(), now=self.clock.now(), outside=self.outside)
+            self.tally.let_go = LetGo.ENDED
             return
         if self._is_at_rest(decision):
             return
@@ -129,7 +133,7 @@ class _Drive:
                 decision = self._advance()
                 self._write(decision.records, decision.claims)
             else:
-                rest.let_go(
+                self.tally.let_go = rest.let_go(
                     self.run,
                     self.progress,
                     wake_at=decision.wake_at,
@@ -141,6 +145,7 @@ class _Drive:
         rest.finish(
             self.run, self.progress, decision.finish, values=self.values, now=self.clock.now(), outside=self.outside
         )
+        self.tally.let_go = LetGo.ENDED
 
     def _judge(self, loaded: runs.Loaded) -> Decision:
         run = loaded.run
@@ -197,6 +202,8 @@ class _Drive:
             self.outside.parking.answer(run.park_token)
         if decision.records:
             self._write(decision.records, decision.claims)
+        else:
+            self.tally.written((), decision.claims)
         return decision
 
     def _start(self, claims: tuple[Claim, ...]) -> None:
@@ -212,7 +219,7 @@ class _Drive:
             try:
                 self.outside.invoker.work(self.run_id, [claim.key for claim in batch], batch[0].owner)
             except Unavailable:
-                log.warning("no work invocation", extra={"action": "work_here", "run_id": self.run_id})
+                logs.tell(Action.WORK_HERE)
                 beside.extend(replace(claim, owner=self.invocation.owner) for claim in batch)
         for claim in beside:
             self.unstarted.pop(claim.key, None)
@@ -236,12 +243,14 @@ class _Drive:
     def _conclude(self, claim: Claim, outcome: Outcome) -> Decision | None:
         """Record what an attempt came to, together with what it releases; None when it came too late."""
         if not _same(self.progress.claimed.get(claim.key), claim):
+            logs.tell(Action.RESULT_DROPPED, step=claim.key, attempt=claim.attempt)
             return None
         outcome = recording.transformed(self.progress, claim.key, outcome)
         if isinstance(outcome, Completed) and not isinstance(outcome.output, Offloaded):
             outcome = replace(outcome, output=self.values.kept(outcome.output))
         record = engine.conclude(self.progress, claim.key, outcome, now=self.clock.now())
         if not self.progress.record(record):
+            logs.tell(Action.RESULT_DROPPED, step=claim.key, attempt=claim.attempt)
             return None
         decision = self._advance()
         self._write((record, *decision.records), decision.claims)
@@ -281,12 +290,14 @@ class _Drive:
             last = replace(records[-1], claims={**records[-1].claims, **_by_key(claims)})
             self.progress.records[last.key] = last
             runs.put_step(self.run_id, self.values.stored(last), write_id=secrets.token_hex(4))
+            self.tally.written(records, claims)
             over = (*records, *self._left_behind(records))
             abandoned.take_down(self.run, over, now=self.clock.now(), outside=self.outside)
         elif claims:
             before = self.clock.monotonic()
             self.run = runs.update_claims(self.run, self._held(_by_key(claims)), now=self.clock.now())
             self.seen_at = before
+            self.tally.written((), claims)
 
     def _left_behind(self, records: tuple[StepRecord, ...]) -> Iterator[StepRecord]:
         """Yield the waits, as over, of what a container has closed with its end, such as a race's losing arms."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from datetime import datetime
 
+from chalicelib import logs
 from chalicelib.domain import template
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.resets import ref_of
 from chalicelib.domain.run import Run
 from chalicelib.domain.step import StepRecord, StepStatus
 from chalicelib.domain.value import resolved
+from chalicelib.logs import Action
 from chalicelib.services.outside import Outside
-
-log = logging.getLogger("stepwell.emissions")
 
 
 def emit(run: Run, progress: Progress, records: Iterable[StepRecord], *, now: datetime, outside: Outside) -> None:
@@ -33,8 +32,7 @@ def emit(run: Run, progress: Progress, records: Iterable[StepRecord], *, now: da
         output = resolved(record.output, progress.resolve)
         try:
             key = template.render(spec.emit_key, progress.scope(record.key).with_output(output))
-        except template.TemplateError as error:
-            about = {"action": "not_emitted", "run_id": run.id, "step": record.key, "fault": str(error)}
-            log.warning("no event key", extra=about)
+        except template.TemplateError:
+            logs.tell(Action.NOT_EMITTED, run_id=run.id, step=record.key)
             continue
         event_keys.emit(run.project_id, str(key), output, actor_name=f"run {run.id}", now=now, outside=outside)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -179,8 +180,10 @@ def _tell(sight: Sight, report: Report, *, now: datetime, outside: Outside) -> T
 def _side_by_side(tell: Callable[[Sight], Ticket | None], waiting: Sequence[Sight]) -> list[Ticket | None]:
     if len(waiting) <= 1:
         return [tell(sight) for sight in waiting]
+    # What each does is counted and told with whoever sends the event.
+    each_in = [(contextvars.copy_context(), one) for one in waiting]
     with ThreadPoolExecutor(min(_WIDE, len(waiting)), thread_name_prefix="event") as pool:
-        return list(pool.map(tell, waiting))
+        return list(pool.map(lambda one: one[0].run(tell, one[1]), each_in))
 
 
 def _of_key(project_id: str, key: str) -> tuple[Ticket, ...]:

@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from chalicelib import logs
 from chalicelib.domain.access import Actor
 from chalicelib.domain.refusal import Detail, Invalid, NotFound
 from chalicelib.domain.upload import UPLOAD_TIME, FileStatus, StoredFile, fault_of
 from chalicelib.gateways.uploads import Form, file_of
+from chalicelib.logs import Action
 from chalicelib.services import identifiers
 from chalicelib.services.clock import SystemClock
 from chalicelib.services.outside import Outside, current
@@ -122,6 +124,7 @@ def checked(file: StoredFile, *, now: datetime, outside: Outside) -> StoredFile:
         # Another one has looked at it at the same time, and its word stands: if that is that it was rejected, what is
         # kept here is no file's, and goes as unused files do.
         return store.load(file.id) or file
+    logs.tell(Action.UPLOAD_JUDGED, project_id=file.project_id, file_id=file.id, status=status.value)
     outside.uploads.remove_upload(file.project_id, file.id)
     return after
 

@@ -10,23 +10,22 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
+from chalicelib import logs
 from chalicelib.domain.idempotency import FirstUse, IdempotencyRecord
 from chalicelib.domain.refusal import Conflict, IdempotencyMismatch, Refusal, TryLater
 from chalicelib.domain.value import Json, Offloaded, dumps
+from chalicelib.logs import Action
 from chalicelib.services.availability import PASSING
 from chalicelib.services.faults import describe
 from chalicelib.services.outside import current
 from chalicelib.services.values import Values
 from chalicelib.store import idempotency
 from chalicelib.store.errors import Exists, Superseded
-
-_log = logging.getLogger("stepwell.once")
 
 #: How long a key is remembered, from its first use.
 REMEMBERED: Final = timedelta(hours=24)
@@ -128,7 +127,7 @@ def _remember(record: IdempotencyRecord, made: Made) -> None:
     try:
         idempotency.answer(replace(record, response=_kept(record.project_id, answered)))
     except PASSING as error:
-        _log.warning("an answer is not kept", extra={"action": "answer_not_kept", "fault": describe(error)})
+        logs.tell(Action.ANSWER_NOT_KEPT, fault=describe(error))
 
 
 def _free(record: IdempotencyRecord) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 from chalicelib.domain.access import Actor
 from chalicelib.domain.run import Run, RunCommand, RunStatus, move
 from chalicelib.domain.step import StepError, StepRecord
-from chalicelib.services import abandoned, reports
+from chalicelib.services import abandoned, reports, telling
 from chalicelib.services.outside import Outside
 from chalicelib.services.verbs import Ask
 from chalicelib.store import runs
@@ -38,5 +38,6 @@ def end(run: Run, records: Iterable[StepRecord], *, now: datetime, outside: Outs
         answer_token=False,
         parent_event=reports.report(ended, now=now),
     )
+    telling.ended(stands)
     abandoned.take_down(stands, records, now=now, outside=outside)
     reports.wake_parent(stands, now=now, outside=outside)

@@ -30,7 +30,7 @@ from chalicelib.domain.step import StepError, StepRecord, StepStatus
 from chalicelib.domain.timeline import Entry
 from chalicelib.domain.value import Json
 from chalicelib.domain.waits import REJECTED
-from chalicelib.services import abandoned, approvals, emissions, inspections, retries, tickets, verbs, waking
+from chalicelib.services import abandoned, approvals, emissions, inspections, retries, telling, tickets, verbs, waking
 from chalicelib.services.availability import PASSING
 from chalicelib.services.clock import Clock, SystemClock
 from chalicelib.services.inspections import Inspection
@@ -190,6 +190,8 @@ def _write(asked: Asked, verb: StepVerb, record_of: Record, inspection: Inspecti
         history=_history(asked, verb, of, record.status, now),
         answer_token=before.park_token is not None,
     )
+    asked.ask.done(asked.run_id, str(verb), step=asked.key)
+    telling.failed_steps([record])
     waking.wake(before, now=now, outside=asked.outside)
     # After the write, unlike a driver's: a verb that is declined must tell nobody, and nobody makes it again.
     emissions.emit(before, progress, [record], now=now, outside=asked.outside)
@@ -239,6 +241,7 @@ def _begin_anew(asked: Asked, verb: StepVerb, inspection: Inspection, now: datet
     except Full as error:
         message = f"the workflow has as many active runs as max_concurrent_runs allows ({most}); try again later"
         raise TooMany(message) from error
+    asked.ask.done(asked.run_id, str(verb), step=asked.key)
     waking.wake(before, now=now, outside=asked.outside)
     if closing[MOST_CLOSED:] or any(abandoned.leaves_work(one) for one in given_up):
         abandoned.take_down(changed, given_up, now=now, outside=asked.outside)

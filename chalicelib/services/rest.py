@@ -6,13 +6,15 @@ import math
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from chalicelib import metering
+from chalicelib import logs, metering
 from chalicelib.domain.engine import Finish
 from chalicelib.domain.progress import Progress
 from chalicelib.domain.run import Run, RunCommand, RunStatus, move
 from chalicelib.domain.step import Claim, WaitKind
-from chalicelib.services import abandoned, reports
+from chalicelib.logs import Action
+from chalicelib.services import abandoned, reports, telling
 from chalicelib.services.outside import Outside
+from chalicelib.services.telling import LetGo
 from chalicelib.services.values import Values
 from chalicelib.services.waking import CHECK_AFTER
 from chalicelib.store import charges, keys, runs
@@ -35,8 +37,8 @@ def let_go(
     unfinished: bool,
     now: datetime,
     outside: Outside,
-) -> None:
-    """Release the lease; Superseded when a verb came meanwhile. A run that can only wait is then parked.
+) -> LetGo:
+    """Release the lease, and say how; Superseded when a verb came meanwhile. A run that can only wait is then parked.
 
     The release comes first: it is what is conditional on the wake counter, so that nothing is parked which has been
     woken. Between it and the parked execution's own write nothing is lost: a verb that comes then finds no token and
@@ -47,16 +49,17 @@ def let_go(
         # Attempts that `work` makes, or that outlive this driver: their end invokes drive; their deadline is what the
         # sweep checks.
         _release(run, progress, next_check_at=(wake_at or now) + CHECK_AFTER, now=now)
-        return
+        return LetGo.AT_WORK
     if unfinished and (progress.ready or progress.retrying) and run.status is not RunStatus.PAUSED:
         _release(run, progress, next_check_at=now + CHECK_AFTER, now=now)
         outside.invoker.drive(run.id)
-        return
+        return LetGo.OUT_OF_TIME
     until = min(wake_at or now + LONGEST_REST, now + LONGEST_REST)
+    kinds = _kinds(run, progress)
     released = runs.release(
         run,
         next_check_at=until + CHECK_AFTER,
-        waiting_for=_kinds(run, progress),
+        waiting_for=kinds,
         claims=_held(run, progress),
         now=now,
         used=metering.used(closing=charges.RELEASE + charges.PARKING),
@@ -68,6 +71,13 @@ def let_go(
         lease_seq=released.lease_seq,
         timeout_seconds=max(1, math.ceil((until - now).total_seconds())),
     )
+    logs.tell(
+        Action.RUN_PARKED,
+        run_id=run.id,
+        waiting_for=[kind.value for kind in kinds],
+        until=until.isoformat(timespec="seconds"),
+    )
+    return LetGo.PARKED
 
 
 def finish(run: Run, progress: Progress, finished: Finish, *, values: Values, now: datetime, outside: Outside) -> None:
@@ -80,6 +90,7 @@ def finish(run: Run, progress: Progress, finished: Finish, *, values: Values, no
     ended = replace(ended, output=output, error=finished.error, lease=None)
     ended = replace(ended, units=run.units + metering.used(closing=charges.end(ended)))
     runs.finish(ended, owner=run.lease.owner if run.lease else "", parent_event=reports.report(ended, now=now))
+    telling.ended(ended)
     abandoned.take_down(ended, progress.records.values(), now=now, outside=outside)
     reports.wake_parent(ended, now=now, outside=outside)
 

@@ -68,6 +68,8 @@ def retry(
         # Nothing hangs on this record: a refusal that is made again is recorded again.
         runs.note(ask.record(run_id, RETRY, before=status, after=status, at=now, refusal=refused.message))
         raise
+    if not started.replayed:
+        ask.done(run_id, RETRY)
     return started.run
 
 

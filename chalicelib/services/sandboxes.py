@@ -6,12 +6,11 @@ is closed, is told with its next heartbeat.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
-from chalicelib import metering
+from chalicelib import logs, metering
 from chalicelib.domain.agent_report import Assignment
 from chalicelib.domain.refusal import Refusal
 from chalicelib.domain.run import Run
@@ -20,10 +19,9 @@ from chalicelib.domain.ticket import Ticket
 from chalicelib.domain.usage import NO_UNITS, Units
 from chalicelib.domain.waits import AGENT_LOST
 from chalicelib.gateways.errors import CallFailed
+from chalicelib.logs import Action
 from chalicelib.services import connections, tickets
 from chalicelib.services.outside import Outside
-
-log = logging.getLogger("stepwell.sandboxes")
 
 #: What begins the handle of a task on ECS, which is paid for by its time; any other sandbox is somebody's own machine.
 _TASK: Final = "arn:"
@@ -47,8 +45,7 @@ def end(run: Run, waits: Sequence[StepRecord], now: datetime, outside: Outside) 
         try:
             _stop(run, handle, _reason(run, record), outside)
         except (CallFailed, Refusal) as error:
-            about = {"action": "sandbox_left", "run_id": run.id, "step": record.key, "fault": error.message}
-            log.warning("a sandbox is not ended", extra=about)
+            logs.tell(Action.SANDBOX_LEFT, run_id=run.id, step=record.key, code=error.code)
             continue
         metering.add(used(ticket, handle, now))
         tickets.stopped(ticket, tickets.verdict(record), now=now)

@@ -5,13 +5,14 @@ What came due while nothing ran is made up for once, not once for each time that
 
 from __future__ import annotations
 
-import logging
 import uuid
 from datetime import datetime
 from typing import Final
 
+from chalicelib import logs
 from chalicelib.domain.refusal import Refusal
 from chalicelib.domain.workflow import Workflow
+from chalicelib.logs import Action
 from chalicelib.services import starts
 from chalicelib.services.connections import DEFAULT_CONNECTION
 from chalicelib.services.faults import describe
@@ -19,8 +20,6 @@ from chalicelib.services.outside import Outside
 from chalicelib.services.starts import Start
 from chalicelib.store import run_lists, workflows
 from chalicelib.store.errors import Superseded
-
-log = logging.getLogger("stepwell.schedules")
 
 #: Schedules looked at in one sweep; what is left over is first in the next.
 MOST_SCHEDULES: Final = 200
@@ -45,17 +44,15 @@ def _fired(workflow: Workflow, now: datetime, outside: Outside) -> bool:
     A crash between the two starts the same run again, which is there already. Where the run could not be recorded, the
     time stays as it is, and the next sweep tries again.
     """
-    about = {"workflow_id": workflow.id}
     try:
         started = _started(workflow, now, outside)
         workflows.set_due(workflow, _next(workflow, now))
     except Superseded:
         # Another sweep has set it, or somebody has changed the schedule: theirs counts.
-        log.info("the schedule moved on", extra={**about, "action": "schedule_moved"})
+        logs.tell(Action.SCHEDULE_MOVED, workflow_id=workflow.id)
         return False
     except Exception as error:  # noqa: BLE001 - the outermost loop: one workflow's trouble must not stop the others
-        told = {**about, "action": "schedule_failed", "fault": describe(error)}
-        log.error("a schedule failed", extra=told)  # noqa: TRY400 - a traceback may hold what a user sent
+        logs.tell(Action.SCHEDULE_FAILED, workflow_id=workflow.id, fault=describe(error))
         return False
     return started
 
@@ -67,12 +64,14 @@ def _started(workflow: Workflow, now: datetime, outside: Outside) -> bool:
     start = Start(run_id=run_id(workflow.id, due_at), triggered_by=SCHEDULE, created_by=SCHEDULE)
     try:
         deployment = starts.deployed(workflow.project_id, workflow.id, DEFAULT_CONNECTION)
-        return not starts.begin(deployment, start, now=now, outside=outside).replayed
+        triggered = starts.begin(deployment, start, now=now, outside=outside)
     except Refusal as refused:
         # It has as many runs as it may, or can start none: the next time is another matter.
-        told = {"action": "schedule_left_out", "workflow_id": workflow.id, "code": refused.code}
-        log.warning("no scheduled run", extra=told)
+        logs.tell(Action.SCHEDULE_LEFT_OUT, workflow_id=workflow.id, code=refused.code)
         return False
+    if not triggered.replayed:
+        logs.tell(Action.SCHEDULE_FIRED, workflow_id=workflow.id, run_id=start.run_id)
+    return not triggered.replayed
 
 
 def _next(workflow: Workflow, now: datetime) -> datetime | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -18,14 +17,12 @@ from chalicelib.domain.usage import NO_UNITS, Units
 from chalicelib.domain.value import Json, Offloaded
 from chalicelib.domain.workflow import MOST_TAGS, Deployment, WorkflowKind, WorkflowSettings
 from chalicelib.gateways.errors import CallFailed
-from chalicelib.services import connections, versions, workflows
+from chalicelib.services import connections, telling, versions, workflows
 from chalicelib.services.outside import Outside, current
 from chalicelib.services.values import Values
 from chalicelib.services.waking import CHECK_AFTER, wake
 from chalicelib.store import charges, deployments, idempotency, runs
 from chalicelib.store.errors import Busy, Exists, Full, StoreError
-
-log = logging.getLogger("stepwell.starts")
 
 #: How long an idempotency key is remembered.
 REMEMBERED = timedelta(hours=24)
@@ -179,6 +176,7 @@ def launch(
         if first is None:
             raise _not_started(error, settings, once) from error
         return replayed(first, now=now, outside=outside)
+    telling.started(run)
     wake(run, now=now, outside=outside)
     return Triggered(run=run, replayed=False)
 

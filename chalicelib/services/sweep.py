@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from chalicelib import logs
 from chalicelib.gateways.errors import Unavailable
+from chalicelib.logs import Action
 from chalicelib.services.faults import describe
 from chalicelib.services.outside import Outside
 from chalicelib.services.waking import CHECK_AFTER
 from chalicelib.store import runs
 from chalicelib.store.errors import Superseded
-
-log = logging.getLogger("stepwell.sweep")
 
 #: Runs looked at in one sweep; what is left over is first in the next.
 MOST_RUNS = 500
@@ -63,11 +63,10 @@ def _look_after(run_id: str, now: datetime, outside: Outside) -> _Found:
         runs.unpark(run, now + CHECK_AFTER)
         outside.invoker.drive(run_id)
     except Superseded:
-        log.info("the run moved on", extra={"action": "sweep_late", "run_id": run_id})
+        logs.tell(Action.SWEEP_LATE, run_id=run_id)
         return _Found.WELL
     except Unavailable as error:
-        log.warning("not driven", extra={"action": "sweep_failed", "run_id": run_id, "fault": str(error)})
+        logs.tell(Action.SWEEP_FAILED, run_id=run_id, fault=describe(error))
     except Exception as error:  # noqa: BLE001 - the outermost loop: one run's trouble must not stop the others
-        told = {"action": "sweep_failed", "run_id": run_id, "fault": describe(error)}
-        log.error("not driven", extra=told)  # noqa: TRY400 - a traceback may hold what a user sent
+        logs.tell(Action.SWEEP_FAILED, level=logging.ERROR, run_id=run_id, fault=describe(error))
     return _Found.OVERDUE

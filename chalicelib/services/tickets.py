@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from chalicelib import logs
 from chalicelib.domain.refusal import Conflict
 from chalicelib.domain.run import Run
 from chalicelib.domain.step import Event, StepError, StepRecord, StepStatus, Wait, WaitKind
 from chalicelib.domain.ticket import Ticket, TicketKind, TicketStatus, ticket_event, ticket_id
 from chalicelib.domain.value import Json
 from chalicelib.domain.waits import AGENT_LOST, REJECTED
+from chalicelib.logs import Action
 from chalicelib.services import starts, waking
 from chalicelib.services.executors.call import StepCall
 from chalicelib.services.outside import Outside, current
@@ -28,8 +29,6 @@ from chalicelib.services.values import Values
 from chalicelib.store import sights
 from chalicelib.store import tickets as store
 from chalicelib.store.errors import Busy, Superseded
-
-log = logging.getLogger("stepwell.tickets")
 
 #: How often it is judged anew because the run or the ticket changed meanwhile.
 MOST_ROUNDS: Final = 8
@@ -161,6 +160,15 @@ def hand_over(sight: Sight, report: Report, *, now: datetime, outside: Outside, 
     answers = run.park_token is not None
     check_at = now + waking.CHECK_AFTER
     store.deliver(ended, event, run, answer_token=answers, next_check_at=check_at, after=run_after)
+    logs.tell(
+        Action.EVENT_DELIVERED,
+        project_id=run.project_id,
+        workflow_id=run.workflow_id,
+        run_id=run.id,
+        step=ticket.step,
+        kind=ticket.kind.value,
+        status=report.status.value,
+    )
     waking.wake(run, now=now, outside=outside)
     return ended
 
@@ -300,7 +308,7 @@ def _change(ticket: Ticket, change: Callable[[Ticket], Ticket | None]) -> None:
             present = reload(ticket)
         else:
             return
-    log.warning("a ticket stays open", extra={"action": "ticket_open", "run_id": ticket.run_id, "step": ticket.step})
+    logs.tell(Action.TICKET_OPEN, run_id=ticket.run_id, step=ticket.step)
 
 
 def _closed(ticket: Ticket, status: TicketStatus, *, now: datetime, by: str | None) -> Ticket:

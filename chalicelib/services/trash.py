@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
+from chalicelib import logs
 from chalicelib.domain.access import Actor
 from chalicelib.domain.refusal import Conflict
 from chalicelib.domain.workflow import Deployment, Workflow
+from chalicelib.logs import Action
 from chalicelib.services import bulk, contents, publishing, workflows
 from chalicelib.services.availability import PASSING
 from chalicelib.services.bulk import Done
@@ -20,8 +21,6 @@ from chalicelib.store import purging, run_lists
 from chalicelib.store import versions as version_store
 from chalicelib.store import workflows as store
 from chalicelib.store.errors import Exists
-
-log = logging.getLogger("stepwell.trash")
 
 #: How many items are removed of a workflow that is gone for good by the request itself, and by each sweep.
 MOST_AT_ONCE: Final = 500
@@ -100,8 +99,7 @@ def _remove(workflow_id: str) -> None:
     try:
         purging.remove(workflow_id, MOST_AT_ONCE)
     except PASSING as error:
-        told = {"action": "purge_interrupted", "workflow_id": workflow_id, "fault": describe(error)}
-        log.warning("not all removed", extra=told)
+        logs.tell(Action.PURGE_INTERRUPTED, workflow_id=workflow_id, fault=describe(error))
 
 
 def _deployment(workflow: Workflow, actor: Actor, now: datetime) -> Deployment | None:

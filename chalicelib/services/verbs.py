@@ -11,6 +11,7 @@ import uuid
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from chalicelib import logs
 from chalicelib.domain import waits
 from chalicelib.domain.access import Actor
 from chalicelib.domain.definition import StepSpec, StepType
@@ -21,7 +22,8 @@ from chalicelib.domain.refusal import Conflict, Detail, Invalid, NotFound, Scope
 from chalicelib.domain.run import Run, RunCommand, RunStatus, move
 from chalicelib.domain.step import Event, StepError
 from chalicelib.domain.value import Json
-from chalicelib.services import definitions, reports, waking
+from chalicelib.logs import Action
+from chalicelib.services import definitions, reports, telling, waking
 from chalicelib.services.clock import Clock, SystemClock
 from chalicelib.services.outside import Outside, current
 from chalicelib.services.starts import Triggered, event_id, first_use, use_of
@@ -70,6 +72,13 @@ class Ask:
             request_id=self.request_id,
             outcome=Outcome.DONE if refusal is None else Outcome.REFUSED,
         )
+
+    def done(self, run_id: str, command: str, *, step: str | None = None) -> None:
+        """Tell that a command has been done, once it is written."""
+        about: logs.About = {"run_id": run_id, "command": command, "key_id": self.actor.key_id}
+        if step is not None:
+            about["step"] = step
+        logs.tell(Action.VERB_DONE, **about)
 
 
 def load(project_id: str, run_id: str, workflow_id: str | None = None) -> Run:
@@ -194,6 +203,14 @@ def deliver(  # noqa: PLR0913 - an event has these parts
             )
         except (Superseded, Exists, Busy):
             continue
+        logs.tell(
+            Action.EVENT_DELIVERED,
+            project_id=project_id,
+            workflow_id=run.workflow_id,
+            run_id=run_id,
+            key_id=actor.key_id,
+            kind="event",
+        )
         waking.wake(run, now=now, outside=outside)
         return Triggered(run=run, replayed=False)
     raise contended()
@@ -239,6 +256,9 @@ def _change(
             )
         except (Superseded, Busy):
             continue
+        ask.done(run_id, str(command))
+        if changed.status.ended:
+            telling.ended(changed)
         return changed, before
     raise contended()
 

@@ -5,14 +5,12 @@ The record is what counts: a wake-up that is lost costs time, never an effect.
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime, timedelta
 
 from chalicelib.domain.run import Run
 from chalicelib.gateways.errors import Unavailable
+from chalicelib.services import telling
 from chalicelib.services.outside import Outside
-
-log = logging.getLogger("stepwell.waking")
 
 #: How long a driver may act on what it has last seen of its run; see ``drive``.
 SIGHT = timedelta(milliseconds=200)
@@ -31,8 +29,9 @@ def wake(run: Run, *, now: datetime, outside: Outside) -> None:
     """
     try:
         if run.park_token is not None and outside.parking.answer(run.park_token):
-            return
-        if run.lease is None or run.lease.expires_at <= now:
+            telling.woken(run, by="token")
+        elif run.lease is None or run.lease.expires_at <= now:
             outside.invoker.drive(run.id)
+            telling.woken(run, by="invocation")
     except Unavailable as error:
-        log.warning("a wake-up was lost", extra={"action": "wake_lost", "run_id": run.id, "fault": str(error)})
+        telling.wake_lost(run.id, error)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NotRequired, Protocol, TypedDict
+from typing import Any, NotRequired, Protocol, TypedDict, Unpack
 
-from chalicelib import logs, metering
+from chalicelib import logs, metering, metrics
+from chalicelib.logs import Action, Ids
 from chalicelib.services.faults import describe
-
-log = logging.getLogger("stepwell.workers")
 
 
 class LambdaContext(Protocol):
@@ -54,17 +52,19 @@ class InvocationFailed(RuntimeError):
 
 
 @contextmanager
-def invoked(context: LambdaContext, **ids: str) -> Iterator[None]:
-    """Meter an invocation, have its every line carry its ids, and its failure told without a word of what users sent.
+def invoked(context: LambdaContext, **ids: Unpack[Ids]) -> Iterator[None]:
+    """Meter an invocation, report what it counts, and have its every line carry its ids.
 
-    Lambda itself prints the message and the traceback of whatever a handler raises: so only this gets out.
+    Its failure is told without a word of what users sent: Lambda itself prints the message and the traceback of
+    whatever a handler raises, so that only this gets out.
     """
     memory_mb = int(context.memory_limit_in_mb)
-    with logs.carrying(request_id=context.aws_request_id, **ids), metering.measured(memory_mb=memory_mb):
+    ids["request_id"] = context.aws_request_id
+    with logs.carrying(**ids), metrics.reported(), metering.measured(memory_mb=memory_mb):
         try:
             yield
         except Exception as error:  # noqa: BLE001 - the outermost frame of an invocation
-            log.error("an invocation failed", extra={"action": "invocation_failed", "fault": describe(error)})  # noqa: TRY400 - likewise
+            logs.tell(Action.INVOCATION_FAILED, fault=describe(error))
             failure = InvocationFailed(type(error).__name__)
         else:
             return

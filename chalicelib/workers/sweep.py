@@ -6,26 +6,18 @@ workflows that are gone for good it found something left to remove.
 
 from __future__ import annotations
 
-from aws_lambda_powertools.metrics import MetricUnit, single_metric
-
+from chalicelib import metrics
+from chalicelib.metrics import Metric
 from chalicelib.services import schedules, sweep, trash
 from chalicelib.services.clock import SystemClock
 from chalicelib.services.outside import current
 from chalicelib.workers.invocations import LambdaContext, invoked
-
-#: Where the metrics stand in CloudWatch.
-NAMESPACE = "Stepwell"
 
 
 def handle(_event: object, context: LambdaContext) -> None:
     """Sweep once. ``OverdueRuns`` above 0 for ten minutes means that wake-ups are being lost."""
     with invoked(context):
         clock, outside = SystemClock(), current()
-        _report("OverdueRuns", sweep.sweep(now=clock.now(), outside=outside).overdue)
-        _report("ScheduledRuns", schedules.fire(now=clock.now(), outside=outside))
-        _report("UnfinishedPurges", trash.go_on_purging())
-
-
-def _report(name: str, count: int) -> None:
-    with single_metric(name=name, unit=MetricUnit.Count, value=count, namespace=NAMESPACE):
-        pass
+        metrics.count(Metric.OVERDUE_RUNS, sweep.sweep(now=clock.now(), outside=outside).overdue)
+        metrics.count(Metric.SCHEDULED_RUNS, schedules.fire(now=clock.now(), outside=outside))
+        metrics.count(Metric.UNFINISHED_PURGES, trash.go_on_purging())

@@ -152,7 +152,7 @@ def test_the_log_of_a_500_holds_neither_message_nor_key(monkeypatch: pytest.Monk
     written: list[logging.LogRecord] = []
     handler = logging.Handler()
     monkeypatch.setattr(handler, "emit", written.append)
-    logger = logging.getLogger("stepwell.api")
+    logger = logging.getLogger("stepwell")
     logger.addHandler(handler)
     try:
         ask(crash, body='{"pay": "load"}')

@@ -22,7 +22,7 @@ def test_a_failure_gets_out_without_its_message_or_its_cause(caplog: pytest.LogC
         raise ValueError("the order of ada@example.com")
     assert str(failed.value) == "ValueError"
     assert "ada@example.com" not in "".join(traceback.format_exception(failed.value))
-    [line] = [record for record in caplog.records if record.name == "stepwell.workers"]
+    [line] = [record for record in caplog.records if record.name == "stepwell"]
     assert "ada@example.com" not in repr(vars(line))
     assert "ValueError" in repr(vars(line))
 

@@ -48,4 +48,4 @@ def test_a_bucket_that_does_not_answer_has_lambda_try_again(
     monkeypatch.setattr(files, "uploaded", unavailable)
     with caplog.at_level(logging.ERROR, "stepwell"), pytest.raises(InvocationFailed, match="Unavailable"):
         uploaded.handle(an_event("uploads/p/f"), CONTEXT)
-    assert [record.name for record in caplog.records] == ["stepwell.workers"]
+    assert [record.name for record in caplog.records] == ["stepwell"]
