@@ -36,8 +36,11 @@ def test_a_step_that_ended_its_lambda_is_attempted_again_and_no_other_is(house: 
         return 200
 
     house.answers = dies_once
+    began = house.clock.now()
     run = house.settle(house.start(a_line(a_call("a"), a_call("b"), a_call("c"))))
     assert run.status is RunStatus.COMPLETED
+    # Lambda's retry takes the lease straight back: it waits for nobody's time to be over.
+    assert house.clock.now() == began
     assert house.deaths == 1
     assert {key: record.attempt for key, record in house.records(run.id).items()} == {"a": 1, "b": 2, "c": 1}
     sent = [request.headers["Idempotency-Key"] for request in house.http.sent]
