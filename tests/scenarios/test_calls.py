@@ -70,8 +70,8 @@ def test_the_far_ends_retry_after_is_honoured(scene: Scene, web: Web) -> None:
 
 
 def test_a_function_is_called_and_its_answer_kept(scene: Scene) -> None:
-    scene.stack.register("double", lambda event, _context: {"twice": event["n"] * 2})
-    call = a_node("call", "lambda", functionName="double", payload={"n": "{{ payload.n }}"})
+    scene.stack.register("workflow-double", lambda event, _context: {"twice": event["n"] * 2})
+    call = a_node("call", "lambda", functionName="workflow-double", payload={"n": "{{ payload.n }}"})
     assert scene.result(a_chain(call, a_node("after", value="{{ call.twice }}")), {"n": 21})["output"] == 42
 
 
@@ -82,14 +82,14 @@ def test_a_function_that_raises_is_tried_again_and_then_fails_the_run(scene: Sce
         calls.append(event)
         raise ValueError("no stock")
 
-    scene.stack.register("broken", broken)
-    row = scene.result(a_chain(a_node("call", "lambda", functionName="broken", payload=1, config=quickly())))
+    scene.stack.register("workflow-broken", broken)
+    row = scene.result(a_chain(a_node("call", "lambda", functionName="workflow-broken", payload=1, config=quickly())))
     assert (row["status"], calls) == ("errored", [1, 1, 1])
     assert "no stock" in row["error"]
 
 
 def test_a_function_that_there_is_not_fails_the_run(scene: Scene) -> None:
-    row = scene.result(a_chain(a_node("call", "lambda", functionName="nowhere")))
+    row = scene.result(a_chain(a_node("call", "lambda", functionName="workflow-nowhere")))
     assert row["status"] == "errored"
 
 
@@ -108,13 +108,13 @@ def test_a_function_is_called_under_the_connections_role(scene: Scene, monkeypat
         return real(access, read_seconds=read_seconds)
 
     monkeypatch.setattr(clients, "users_lambda", client)
-    scene.stack.register("who", lambda event, _context: event)
-    role = "arn:aws:iam::123456789012:role/steps"
+    scene.stack.register("workflow-who", lambda event, _context: event)
+    role = "arn:aws:iam::123456789012:role/stepwell-connection-steps"
     sent = {"name": "theirs", "region": "eu-west-1", "roleArn": role, "externalId": "ours"}
     made = scene.client.post("/api/connections", sent)
     assert (made.status, made.json["roleArn"]) == (201, role)
     connection = made.json["id"]
-    workflow = scene.deploy(a_chain(a_node("call", "lambda", functionName="who", payload=7)), connection=connection)
+    workflow = scene.deploy(a_chain(a_node("call", "lambda", functionName="workflow-who", payload=7)), connection=connection)
     row = scene.ended(scene.start(workflow, connection=connection))
     assert (row["output"], row["connectionId"]) == (7, connection)
     [access] = seen

@@ -77,7 +77,7 @@ def a_crowded_graph(web: Web) -> dict[str, Json]:
         ),
         a_node("broken", value="{{ sum(payload.text) }}"),
         a_wait(),
-        a_node("after", "lambda", functionName="echo", payload="{{ payload }}"),
+        a_node("after", "lambda", functionName="workflow-echo", payload="{{ payload }}"),
     ]
     return a_graph(nodes, ["call broken", "broken wait error", "wait after"])
 
@@ -87,7 +87,7 @@ def test_no_line_holds_a_secret_or_what_users_sent(
 ) -> None:
     answers = iter([Answer(status=503, body=ANSWER.encode()), Answer(status=429, headers={"X-Was": ANSWER})])
     web.answer = lambda _: next(answers, Answer(body=json.dumps({"said": ANSWER}).encode()))
-    scene.stack.register("echo", lambda event, _context: event)
+    scene.stack.register("workflow-echo", lambda event, _context: event)
     function = scene.deploy(a_chain(a_node("f", "http_request", url="{{ payload }}")), kind="script")
     params = {"text": PAYLOAD, "header": HEADER}
     workflow = scene.deploy(a_crowded_graph(web))
