@@ -79,7 +79,7 @@ class Role:
 
     def __init__(self, arn: str, statements: Sequence[Statement]) -> None:
         self.arn = arn
-        self._statements = statements
+        self.statements = statements
         #: The grants by which something was allowed. Threads may add at once: each addition is one step of a set's.
         self.used: set[Grant] = set()
         self._about = functools.lru_cache(maxsize=4096)(self._looked_up)
@@ -94,7 +94,7 @@ class Role:
     @property
     def grants(self) -> frozenset[Grant]:
         """All that it is given."""
-        return frozenset(grant for each in self._statements if each.allows for grant in each.grants)
+        return frozenset(grant for each in self.statements if each.allows for grant in each.grants)
 
     def allows(self, action: str, resource: str, context: Context = NO_CONTEXT) -> bool:
         """Return whether it may do that: some statement allows it, and none denies it."""
@@ -112,7 +112,7 @@ class Role:
         return tuple(self._matching(action, resource))
 
     def _matching(self, action: str, resource: str) -> Iterator[tuple[Statement, Grant]]:
-        for statement in self._statements:
+        for statement in self.statements:
             for grant in statement.grants:
                 if _like(grant.action.lower(), action.lower()) and _like(grant.resource, resource):
                     yield statement, grant

@@ -68,10 +68,10 @@ class _Checked:
                 self._check(operation, actions.needs(self._service, operation, Params))
             return signed_url(self, ClientMethod, Params, **options) if signed_url else None
 
-        def generate_presigned_post(self: _Checked, **asked: Any) -> Any:
+        def generate_presigned_post(self: _Checked, Bucket: str, Key: str, **options: Any) -> Any:  # noqa: N803 - as above
             if self._role() is not None:
-                self._check("PostObject", actions.needs_of_form(asked))
-            return signed_form(self, **asked) if signed_form else None
+                self._check("PostObject", actions.needs_of_form({"Bucket": Bucket, "Key": Key}))
+            return signed_form(self, Bucket, Key, **options) if signed_form else None
 
         if signed_url:
             cls.generate_presigned_url = generate_presigned_url  # type: ignore[attr-defined]
