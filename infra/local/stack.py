@@ -213,6 +213,9 @@ class LocalStack:
             "AWS_EC2_METADATA_DISABLED": "true",
             "POWERTOOLS_SERVICE_NAME": "stepwell",
             "POWERTOOLS_TRACE_DISABLED": "true",
+            # A person reads this terminal: POWERTOOLS_LOG_LEVEL=INFO shows every line there, too.
+            "POWERTOOLS_LOG_LEVEL": os.environ.get("POWERTOOLS_LOG_LEVEL") or "WARNING",
+            "POWERTOOLS_METRICS_DISABLED": "true",
         }
 
     def _delete_table(self) -> None:
