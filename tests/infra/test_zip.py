@@ -166,6 +166,7 @@ def test_a_run_comes_through_with_every_function_on_what_is_in_the_zip_alone(dep
     ended = deployed.ended(run)
     stack.invoke("sweep")
     uploaded(deployed)
+    deployed.settle()
 
     assert (ended["status"], ended["output"]) == ("complete", 2 * sum(range(33)))
     made = {each.function for each in list(stack.lambda_log)[before:] if each.error is None}
