@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Final
@@ -11,8 +13,10 @@ from chalice.app import Chalice, CORSConfig, Request, Response
 
 from chalicelib import metrics, settings, tracing
 from chalicelib.api.catalog import Route
-from chalicelib.api.endpoints import answer
+from chalicelib.api.dialects import Problem
+from chalicelib.api.endpoints import Answer, Endpoint, answer
 from chalicelib.api.requests import HttpRequest
+from chalicelib.domain.value import dumps
 
 #: Browsers anywhere may call: a key is sent by the page itself, never by the browser on its own.
 CORS: Final = CORSConfig(
@@ -22,6 +26,10 @@ CORS: Final = CORSConfig(
     expose_headers=["X-Request-Id", "Idempotency-Replayed", "X-Next-Cursor", "Retry-After"],
     max_age=600,
 )
+
+#: Lambda lets 6 MB out, the answer's status and headers among them.
+LONGEST_ANSWER: Final = 6 * 1024 * 1024 - 16 * 1024
+_MOST_BYTES_A_CHARACTER: Final = 4
 
 
 def register(app: Chalice, routes: Iterable[Route]) -> None:
@@ -46,13 +54,33 @@ def _view(app: Chalice, route: Route) -> Callable[..., Response]:
 
     def view(**path_parameters: str) -> Response:
         with metrics.reported(), tracing.segment(name) as segment:
-            answered = answer(route.endpoint(), _request(app.current_request, path_parameters))
+            endpoint, request = route.endpoint(), _request(app.current_request, path_parameters)
+            answered = _sendable(answer(endpoint, request), endpoint, request)
             segment.annotate(status=answered.status)
             if answered.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 segment.failed()
         return Response(body=answered.body, status_code=answered.status, headers=dict(answered.headers))
 
     return view
+
+
+def _sendable(answered: Answer, endpoint: Endpoint, request: HttpRequest) -> Answer:
+    """Return the answer, or a refusal in place of one that Lambda would not let out; API Gateway could not say why.
+
+    Such is the run whose last steps, each within its limit, have answered too much together.
+    """
+    if len(answered.body) * _MOST_BYTES_A_CHARACTER <= LONGEST_ANSWER:
+        return answered
+    # It goes out as a text within JSON.
+    size = len(json.dumps(answered.body, ensure_ascii=False).encode())
+    if size <= LONGEST_ANSWER:
+        return answered
+    message = (
+        f"The answer is {size} bytes on its way out of Lambda, which lets {LONGEST_ANSWER} pass; what was asked for is "
+        "done, and can be looked at in its parts"
+    )
+    problem = Problem(status=500, code="internal", message=message, request_id=request.request_id)
+    return replace(answered, status=problem.status, body=dumps(endpoint.dialect.error(problem)))
 
 
 def _request(request: Request | None, path_parameters: dict[str, str]) -> HttpRequest:

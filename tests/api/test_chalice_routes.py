@@ -64,6 +64,25 @@ def test_the_body_is_read_whatever_the_content_type(app: Chalice, content_type: 
     assert json.loads(answered["body"]) == {"id": "wf_1", "value": "ä", "base": "http://127.0.0.1:8000"}
 
 
+def test_an_answer_that_lambda_would_not_let_out_is_a_refusal_in_the_apis_words(
+    app: Chalice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chalice_routes, "LONGEST_ANSWER", 1000)
+
+    def status_of(text: str) -> int:
+        answered = send(app, "POST", "/echo/wf_1", json.dumps({"value": text}).encode())
+        told = json.loads(answered["body"])
+        assert answered["statusCode"] == 201 or "lets 1000 pass" in told["error"]
+        assert answered["headers"]["X-Request-Id"]
+        assert answered["headers"]["Access-Control-Allow-Origin"] == "*"
+        return int(answered["statusCode"])
+
+    around = len(json.dumps(json.dumps({"id": "wf_1", "value": "", "base": "http://127.0.0.1:8000"})))
+    assert {status_of("a" * 200), status_of("a" * (980 - around)), status_of("ä" * (490 - around // 2))} == {201}
+    # Each of these is a character of the answer that leaves Lambda as more bytes than one.
+    assert {status_of("a" * 1000), status_of("ä" * 500), status_of('"' * 350)} == {500}
+
+
 def test_an_answer_has_its_id_its_headers_and_cors(app: Chalice) -> None:
     headers = send(app, "POST", "/echo/wf_1", b'{"value": 1}')["headers"]
     assert re.fullmatch(r"[0-9a-f-]{36}", headers["X-Request-Id"])
