@@ -6,6 +6,7 @@ or rolls all back; a first creation that fails is taken away whole.
 
 from __future__ import annotations
 
+import re
 import secrets
 import sys
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-import boto3
+from botocore.loaders import Loader
 
 from infra import changes, command_line, keys, leftovers, package, parameters, progress, release, stacks, template
 from infra.changes import ChangeSet
@@ -78,7 +79,7 @@ def read(arguments: Sequence[str]) -> Order:
     name = stacks.name_of(given.get("STAGE", ""))
     if given.get("PLAN", "") not in {"", "0", "1"}:
         raise Trouble(f"PLAN={given['PLAN']}: PLAN=1 shows what would change")
-    _check_runtime()
+    check_runtime(f"python{sys.version_info.major}.{sys.version_info.minor}")
     declared = template.load()["Parameters"]
     return Order(
         stage=given["STAGE"],
@@ -112,12 +113,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return run("make deploy", lambda: deploy(read(words), Aws.of_caller()))
 
 
-def _check_runtime() -> None:
+def check_runtime(ours: str) -> None:
     """Refuse a Python that Lambda does not run: Chalice writes the running one into the template."""
-    ours = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    session = boto3.Session(region_name="us-east-1")
-    lambdas = session.client("lambda", aws_access_key_id="none", aws_secret_access_key="none")  # noqa: S106 - asks nobody
-    offered = [name for name in lambdas.meta.service_model.shape_for("Runtime").enum if name.startswith("python3.1")]
+    shapes = Loader().load_service_model("lambda", "service-2")["shapes"]
+    offered = [name for name in shapes["Runtime"]["enum"] if re.fullmatch(r"python3\.1[1-9]", name)]
     if ours not in offered:
         raise Trouble(f"Lambda runs {', '.join(offered)}, not {ours}: make clean, then make deploy PYTHON=/path/to/one")
 
