@@ -177,7 +177,7 @@ def declined(gateway: object, method: str) -> Iterator[list[str]]:
         yield asked
 
 
-def test_a_run_that_could_not_be_parked_ends_its_wait_a_minute_late_at_the_most(house: House) -> None:
+def test_a_run_that_could_not_be_parked_ends_its_wait_by_the_sweep(house: House) -> None:
     began = house.clock.now()
     with declined(house.parking, "park") as asked:
         run_id = house.start(a_line(a_wait("wait", "10 minutes")))
@@ -201,7 +201,7 @@ def test_a_run_that_could_not_be_parked_takes_its_event_at_once(house: House) ->
     assert house.clock.now() == began
 
 
-def test_an_event_whose_token_could_not_be_answered_is_taken_within_a_minute(house: House) -> None:
+def test_an_event_whose_token_could_not_be_answered_is_taken_by_the_sweep(house: House) -> None:
     run_id = house.start(a_line(a_wait("wait", "2 hours")))
     house.drain()
     began = house.clock.now()
@@ -214,7 +214,7 @@ def test_an_event_whose_token_could_not_be_answered_is_taken_within_a_minute(hou
     assert house.clock.now() - began <= MINUTE
 
 
-def test_a_start_whose_driver_could_not_be_invoked_is_a_start_and_driven_within_a_minute(house: House) -> None:
+def test_a_start_whose_driver_could_not_be_invoked_is_a_start_and_driven_by_the_sweep(house: House) -> None:
     began = house.clock.now()
     with declined(house.invoker, "drive") as asked:
         started = begun(house)
@@ -237,7 +237,7 @@ def test_a_sweep_that_could_not_invoke_the_driver_of_a_run_finds_it_again(house:
     assert house.sent == {"ask": 1}
 
 
-def test_a_batch_of_work_whose_driver_could_not_be_invoked_is_gone_on_with_within_a_minute(house: House) -> None:
+def test_a_batch_of_work_whose_driver_could_not_be_invoked_is_gone_on_with_by_the_sweep(house: House) -> None:
     steps = [a_step("first", config={"value": 0}), *(a_call(f"s{index}") for index in range(33)), a_step("join")]
     edges = [edge for index in range(33) for edge in (("first", f"s{index}"), (f"s{index}", "join"))]
     run_id = house.start(a_definition(steps, *edges))
