@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 from collections.abc import Mapping
@@ -37,7 +38,8 @@ class Aws:
     def of_caller(cls) -> Aws:
         """Return it; Trouble where no region or no such profile is set."""
         with explained("begin"):
-            session = boto3.Session()
+            # boto3 knows AWS_DEFAULT_REGION alone; AWS_REGION, which goes before it elsewhere, it leaves to its caller.
+            session = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
         if not session.region_name:
             raise Trouble("no AWS region: set AWS_REGION, or a region in your profile")
         return cls(session)
