@@ -84,8 +84,9 @@ class _Checked:
 
     def _role(self) -> Role | None:
         """Return the role whose keys this client has, while one acts."""
-        # Nothing public tells what a client signs with.
-        return iam.acting() if self._request_signer._credentials.access_key == OWN_KEY else None  # noqa: SLF001
+        # Nothing public tells what a client signs with; one may have no credentials at all.
+        credentials = self._request_signer._credentials  # noqa: SLF001
+        return iam.acting() if credentials is not None and credentials.access_key == OWN_KEY else None
 
     def _make_api_call(self, operation: str, params: Params) -> Any:
         if self._role() is None:
