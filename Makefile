@@ -16,7 +16,7 @@ PARALLEL ?= -n auto --dist loadfile
 quoted = '$(subst ','\'',$(1))'
 given = STAGE=$(call quoted,$(STAGE)) $(foreach name,$(.VARIABLES),$(if $(filter command,$(origin $(name))),$(name)=$(call quoted,$(value $(name)))))
 
-.PHONY: help venv check audit format test test-dynamodb dev demo demo-agents bench openapi package deploy destroy key keys clean upgrade
+.PHONY: help venv check audit format test test-dynamodb dev demo demo-agents bench openapi package deploy destroy key keys doctor clean upgrade
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk 'BEGIN {FS = ":.*## "} {printf "make %-14s %s\n", $$1, $$2}'
@@ -92,6 +92,9 @@ key: venv ## make an API key of a deployed stack (STAGE NAME SCOPES, PROJECT EXP
 
 keys: venv ## list the API keys of a deployed stack's project (STAGE, PROJECT)
 	@$(BIN)/python -m infra.keys $(given) LIST=1
+
+doctor: venv ## look at a stage, its account and this machine (STAGE): what is wrong, and what mends it; it changes nothing
+	@$(BIN)/python -m infra.doctor $(given)
 
 clean: ## remove what the other targets made
 	rm -rf .venv .venv-audit node_modules build .chalice/deployments .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
