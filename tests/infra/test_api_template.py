@@ -129,6 +129,7 @@ def test_every_endpoint_is_throttled_and_none_costs_a_metric_or_a_log_that_nobod
         "DataTraceEnabled": False,
     }
     assert DOCUMENT["Parameters"]["AccessLog"]["Default"] == "false"
+    assert API["TracingEnabled"] == {"Fn::If": ["IsTraced", True, False]}
 
 
 def test_a_line_of_the_access_log_is_json_on_one_line_and_tells_no_path_that_could_hold_a_secret() -> None:
