@@ -6,7 +6,6 @@ or rolls all back; a first creation that fails is taken away whole.
 
 from __future__ import annotations
 
-import re
 import secrets
 import sys
 import tempfile
@@ -16,9 +15,19 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from botocore.loaders import Loader
-
-from infra import changes, command_line, keys, leftovers, package, parameters, progress, release, stacks, template
+from infra import (
+    changes,
+    command_line,
+    keys,
+    leftovers,
+    package,
+    parameters,
+    progress,
+    release,
+    runtimes,
+    stacks,
+    template,
+)
 from infra.changes import ChangeSet
 from infra.deployments import Deployments
 from infra.release import Release
@@ -79,7 +88,7 @@ def read(arguments: Sequence[str]) -> Order:
     name = stacks.name_of(given.get("STAGE", ""))
     if given.get("PLAN", "") not in {"", "0", "1"}:
         raise Trouble(f"PLAN={given['PLAN']}: PLAN=1 shows what would change")
-    check_runtime(f"python{sys.version_info.major}.{sys.version_info.minor}")
+    check_runtime(runtimes.ours())
     declared = template.load()["Parameters"]
     return Order(
         stage=given["STAGE"],
@@ -115,8 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def check_runtime(ours: str) -> None:
     """Refuse a Python that Lambda does not run: Chalice writes the running one into the template."""
-    shapes = Loader().load_service_model("lambda", "service-2")["shapes"]
-    offered = [name for name in shapes["Runtime"]["enum"] if re.fullmatch(r"python3\.1[1-9]", name)]
+    offered = runtimes.offered()
     if ours not in offered:
         raise Trouble(f"Lambda runs {', '.join(offered)}, not {ours}: make clean, then make deploy PYTHON=/path/to/one")
 
