@@ -14,7 +14,7 @@ from typing import Any
 
 from infra.local import LocalStack
 from infra.local.dynamodb import CannotStart, dynamodb_local
-from tests.bench import imports, report, starts, targets, verbs
+from tests.bench import cold, imports, report, starts, targets, verbs
 from tests.bench.analytics import ANALYTICS
 from tests.bench.echo import echo_server
 from tests.bench.library import LIBRARIES
@@ -23,6 +23,7 @@ from tests.bench.measure import Measured, measure
 from tests.bench.scenarios import SCENARIOS
 
 _IMPORTS = "imports"
+_COLD = "cold"
 _LISTS = {**LISTS, **LIBRARIES, **ANALYTICS}
 #: Requests whose calls to AWS are counted: what they are, what makes them, what judges them.
 _REQUESTS = {
@@ -30,7 +31,7 @@ _REQUESTS = {
     "starts": ("a start of a run", starts.measure, targets.of_starts),
 }
 #: All but the lists, which are measured on a stack of their own: their runs would lie in the others' way.
-_ALL = (*SCENARIOS, *_LISTS, *_REQUESTS, _IMPORTS)
+_ALL = (*SCENARIOS, *_LISTS, *_REQUESTS, _IMPORTS, _COLD)
 _NAMES = {"local": "DynamoDB Local", "moto": "moto (its units are made up, so none are judged; nor is its speed)"}
 
 
@@ -44,6 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
         judged = list(targets.of_imports(imported))
         _print(report.import_lines(imported, judged))
         result["imports"] = {**vars(imported), "targets": [vars(each) for each in judged]}
+    if _COLD in chosen:
+        starts_cold = cold.measure(options.rounds)
+        _print(report.cold_lines(starts_cold))
+        result["cold"] = [vars(each) for each in starts_cold]
     for kind in ("local", "moto") if options.dynamodb == "both" else (options.dynamodb,):
         try:
             told = _told(kind, chosen, options.rounds)

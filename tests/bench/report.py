@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from tests.bench.cold import Start
 from tests.bench.imports import Imports
 from tests.bench.measure import Measured
 from tests.bench.meter import Counts
@@ -81,6 +82,18 @@ def import_lines(imports: Imports, targets: Iterable[Target]) -> list[str]:
         ["its libraries", f"{1000 * imports.library_seconds:.0f}", f"{imports.library_resident_mb:.0f}"],
     ]
     return [*_aligned(rows), "", *target_lines(targets)]
+
+
+def cold_lines(starts: Sequence[Start]) -> list[str]:
+    """Return the table of cold starts, each beside its ratio to what is deployed."""
+    functions = list(starts[0].seconds)
+    rows = [["zip", "MB", "unzipped", *(title for name in functions for title in (f"{name} ms", "x"))]]
+    for each in starts:
+        times = [(f"{1000 * each.seconds[name]:.0f}", f"{each.ratios[name]:.2f}") for name in functions]
+        rows.append(
+            [each.name, f"{each.zipped_mb:.1f}", f"{each.unzipped_mb:.1f}", *(cell for pair in times for cell in pair)]
+        )
+    return _aligned(rows)
 
 
 def call_lines(title: str, asked: Mapping[str, Counts], targets: Iterable[Target]) -> list[str]:

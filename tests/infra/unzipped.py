@@ -20,17 +20,18 @@ _HERE = Path(sysconfig.get_path("platlib"))
 
 
 def unzip(archive: Path, folder: Path) -> Path:
-    """Unzip it and return the folder.
-
-    What is compiled for Lambda's processor cannot run on another: beside each such file come this environment's, of the
-    same versions. All the rest is the zip's own.
-    """
+    """Unzip it and return the folder; but for what is compiled, all that runs of it is the zip's own."""
     with zipfile.ZipFile(archive) as zipped:
         zipped.extractall(folder)
+    fit(folder)
+    return folder
+
+
+def fit(folder: Path) -> None:
+    """Put what is compiled for this machine beside what is compiled for Lambda's processor, of the same versions."""
     for name in {path.parent.relative_to(folder) for path in folder.rglob("*.so")}:
         for path in (_HERE / name).glob("*.so"):
             shutil.copy(path, folder / name)
-    return folder
 
 
 def run(folder: Path, code: str, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
