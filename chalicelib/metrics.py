@@ -15,6 +15,9 @@ from contextvars import ContextVar
 from enum import StrEnum
 from typing import Final
 
+# The logger's package has it loaded already.
+from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import AmazonCloudWatchEMFProvider
+
 #: Where the metrics stand in CloudWatch, unless POWERTOOLS_METRICS_NAMESPACE says otherwise.
 NAMESPACE: Final = "Stepwell"
 
@@ -67,11 +70,6 @@ def reported() -> Iterator[None]:
 
 
 def _report(counted: list[tuple[Metric, int]]) -> None:
-    # Loaded by the first invocation that has something to report.
-    from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (  # noqa: PLC0415 - as just said
-        AmazonCloudWatchEMFProvider,
-    )
-
     line = AmazonCloudWatchEMFProvider()
     line.namespace = line.namespace or NAMESPACE
     totals: Counter[Metric] = Counter()

@@ -67,11 +67,6 @@ def segment(name: str, *, namespace: Namespace = "local", **annotations: str | i
     return _segment(name, namespace, annotations) if _is_traced() else _NONE
 
 
-def reset() -> None:
-    """Forget where segments are sent (tests)."""
-    _recorder.cache_clear()
-
-
 def _is_traced() -> bool:
     """Whether Lambda samples this invocation: it says so in the environment, for each invocation anew."""
     return "Sampled=1" in os.environ.get("_X_AMZN_TRACE_ID", "") and os.environ.get(
@@ -95,6 +90,7 @@ def _segment(name: str, namespace: Namespace, annotations: dict[str, str | int])
     if traced is None:
         yield Segment()
         return
+    outermost = _around.get() is None
     before = _around.set(traced)
     told = _Traced(traced)
     told.annotate(**annotations)
@@ -107,13 +103,16 @@ def _segment(name: str, namespace: Namespace, annotations: dict[str, str | int])
         raise
     finally:
         _around.reset(before)
-        _end(traced, before)
+        _end(traced, outermost=outermost)
 
 
 def _begun(name: str, namespace: Namespace) -> Subsegment | None:
     with contextlib.suppress(Exception):  # a fault of tracing is nobody's
         recorder, around = _recorder(), _around.get()
-        if around is not None:
+        if around is None:
+            # It would take an invocation for the one before, if both belong to one trace.
+            recorder.clear_trace_entities()
+        else:
             # What the recorder knows of is this thread's alone.
             recorder.set_trace_entity(around)
         begun: Subsegment | None = recorder.begin_subsegment(
@@ -123,7 +122,7 @@ def _begun(name: str, namespace: Namespace) -> Subsegment | None:
     return None
 
 
-def _end(traced: Subsegment, before: Subsegment | None) -> None:
+def _end(traced: Subsegment, *, outermost: bool) -> None:
     """End a segment and send it, if nothing within it goes on.
 
     The outermost takes what still goes on with it: nobody waits for that any more, and Lambda may freeze the process
@@ -131,7 +130,7 @@ def _end(traced: Subsegment, before: Subsegment | None) -> None:
     """
     with contextlib.suppress(Exception):
         recorder = _recorder()
-        if before is None:
+        if outermost:
             _end_all(traced)
         if not traced.in_progress:
             # Ended by the outermost, which has been sent.
