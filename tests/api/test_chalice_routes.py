@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from chalice.config import Config
 from chalice.deploy.validate import validate_routes
 from chalice.local import LambdaContext, LocalGateway
 
-from chalicelib import settings
+from chalicelib import settings, tracing
 from chalicelib.api import catalog, chalice_routes
 from chalicelib.api.bodies import AnyJson, Body
 from chalicelib.api.catalog import Route
@@ -89,6 +91,32 @@ def test_an_answer_has_its_id_its_headers_and_cors(app: Chalice) -> None:
     assert headers["X-Echo"] == "1"
     assert headers["Access-Control-Allow-Origin"] == "*"
     assert "X-Request-Id" in headers["Access-Control-Expose-Headers"]
+
+
+def test_a_request_stands_in_a_segment_by_its_pattern_and_in_lines_by_both_of_its_ids(
+    app: Chalice, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    names: list[str] = []
+
+    @contextmanager
+    def segment(name: str) -> Iterator[tracing.Segment]:
+        names.append(name)
+        yield tracing.Segment()
+
+    monkeypatch.setattr(tracing, "segment", segment)
+    as_it_was = LocalGateway._generate_lambda_event
+
+    def with_id(gateway: LocalGateway, *request: Any) -> dict[str, Any]:
+        event = dict(as_it_was(gateway, *request))
+        event["requestContext"]["requestId"] = "gateway-1"
+        return event
+
+    monkeypatch.setattr(LocalGateway, "_generate_lambda_event", with_id)
+    with caplog.at_level(logging.INFO, "stepwell"):
+        headers = send(app, "POST", "/echo/wf_1", b'{"value": 1}')["headers"]
+    assert names == ["POST /echo/:workflow_id"]
+    [line] = [vars(record) for record in caplog.records if record.name == "stepwell"]
+    assert (line["request_id"], line["gateway_request_id"]) == (headers["X-Request-Id"], "gateway-1")
 
 
 def test_a_refusal_has_cors_too_so_that_a_browser_may_read_it(app: Chalice) -> None:

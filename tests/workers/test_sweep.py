@@ -16,20 +16,28 @@ from chalicelib.workers import sweep as worker
 def test_the_sweep_reports_overdue_runs_scheduled_ones_and_what_it_still_removes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(worker, "current", lambda: None)
-    monkeypatch.setattr(sweep, "sweep", lambda **_: Swept(overdue=2, driven=1))
-    monkeypatch.setattr(schedules, "fire", lambda **_: 3)
-    monkeypatch.setattr(trash, "go_on_purging", lambda: 1)
+    sweep_that_finds(monkeypatch, overdue=2, started=3, unfinished=1)
+    [line] = reported(capsys)
+    told = {"OverdueRuns": [2.0], "ScheduledRuns": [3.0], "UnfinishedPurges": [1.0]}
+    assert told.items() <= line.items()
 
+
+def test_a_sweep_that_finds_nothing_reports_nothing_so_that_an_idle_stack_pays_for_no_metric(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep_that_finds(monkeypatch, overdue=0, started=0, unfinished=0)
+    assert reported(capsys) == []
+
+
+def sweep_that_finds(monkeypatch: pytest.MonkeyPatch, *, overdue: int, started: int, unfinished: int) -> None:
+    monkeypatch.delenv("POWERTOOLS_METRICS_DISABLED", raising=False)
+    monkeypatch.setattr(worker, "current", lambda: None)
+    monkeypatch.setattr(sweep, "sweep", lambda **_: Swept(overdue=overdue, driven=1))
+    monkeypatch.setattr(schedules, "fire", lambda **_: started)
+    monkeypatch.setattr(trash, "go_on_purging", lambda: unfinished)
     worker.handle({}, SimpleNamespace(aws_request_id="r1", memory_limit_in_mb="1024"))
 
-    told = {"OverdueRuns": [2.0], "ScheduledRuns": [3.0], "UnfinishedPurges": [1.0]}
-    assert told.items() <= reported(capsys).items()
 
-
-def reported(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """What was printed for CloudWatch, taken together."""
-    found: dict[str, Any] = {}
-    for line in capsys.readouterr().out.splitlines():
-        found |= json.loads(line)
-    return found
+def reported(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """What was printed for CloudWatch, line by line."""
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
