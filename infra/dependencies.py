@@ -78,7 +78,8 @@ def fetch(requirements: Path, target: Target, *, cache: Path) -> Path:
     versions and target, and must not be changed; Trouble where a wheel is missing.
     """
     wanted = versions(requirements, target.architecture)
-    made = cache / _digest([wanted, target.python, target.architecture, sorted(MODELS), sys.version])
+    packager = metadata.version(_PACKAGER)
+    made = cache / _digest([wanted, packager, target.python, target.architecture, sorted(MODELS), sys.version])
     if made.is_dir():
         return made
     cache.mkdir(parents=True, exist_ok=True)
