@@ -36,11 +36,10 @@ def concurrency(site: Site) -> Iterator[Finding]:
         yield ok(f"{free} invocations at once for functions without a reservation, of {whole}: {meaning}")
     if not reserved:
         return
-    # What a stack has reserved is not among the free ones any more; what one would reserve still is.
-    left = free if site.stack else free - reserved
     said = f"{reserved} reserved by {', '.join(_RESERVATIONS)}"
-    if left < UNRESERVABLE:
-        yield warn(f"{said}: Lambda wants {UNRESERVABLE} left for others, and {left} are", mend)
+    # What is reserved is not among the free ones any more.
+    if free < UNRESERVABLE:
+        yield warn(f"{said}: Lambda wants {UNRESERVABLE} left for others before it reserves more", mend)
     else:
         yield ok(said)
 
