@@ -92,6 +92,11 @@ class Site:
         return str(given.get(name, self.template["Parameters"].get(name, {}).get("Default", "")))
 
     @property
+    def anew(self) -> str:
+        """What brings back a part that was deleted by hand, which CloudFormation still takes to be there."""
+        return f"make destroy STAGE={self.stage}, then make deploy STAGE={self.stage}; the data is kept"
+
+    @property
     def table(self) -> str:
         """The table in use: the one that was restored, if one was."""
         return self.parameter("RestoredTable") or self.deployed.output("TableName")
@@ -143,8 +148,8 @@ def _found(site: Site, check: Check) -> list[Finding]:
         code = code_of(error)
         if code in DENIED:
             return [warn("could not look: your credentials may not", f"allow {check.wants}")]
-        if code in ABSENT:
-            return [bad(f"is not there ({message_of(error) or code})", f"make deploy STAGE={site.stage}")]
+        if code in ABSENT and check.of_stack:
+            return [bad(f"is not there ({message_of(error) or code})", site.anew)]
         return [warn(f"could not look: {error.operation_name} answered {code}: {message_of(error)}")]
     except (BotoCoreError, Trouble) as error:
         return [warn(f"could not look: {error}")]

@@ -38,7 +38,7 @@ def alarms(site: Site) -> Iterator[Finding]:
             command = f"aws cloudwatch enable-alarm-actions --alarm-names {alarm['AlarmName']}"
             yield warn(f"{alarm['AlarmName']} tells nobody", command)
     if not found:
-        yield bad("the stack has none, though it was deployed with alarms", f"make deploy STAGE={site.stage}")
+        yield bad("the stack has none, though it was deployed with alarms", site.anew)
     elif not any(alarm["StateValue"] == "ALARM" for alarm in found):
         yield ok(f"none of {len(found)} is on")
 

@@ -87,18 +87,20 @@ def _faults(
 ) -> Iterator[Finding]:
     state, update = found.get("State", "Active"), found.get("LastUpdateStatus", "Successful")
     if state == "Failed":
-        yield bad(f"cannot run: {found.get('StateReason', state)}", f"make deploy STAGE={site.stage}")
+        yield bad(f"cannot run: {found.get('StateReason', state)}", "its page in the Lambda console")
     elif state == "Pending":
         yield warn("is not ready yet", "wait, and look again")
     if update == "Failed":
         reason = found.get("LastUpdateStatusReason", update)
-        yield bad(f"was not updated: {reason}", f"make deploy STAGE={site.stage}")
+        yield bad(f"was not updated: {reason}", "its page in the Lambda console")
     elif update == "InProgress":
         yield warn("is being updated", "wait, and look again")
     variables = found.get("Environment", {}).get("Variables", {})
     own = wanted.get("Environment", {}).get("Variables", {})
     if missing := sorted((general.keys() | own.keys()) - variables.keys()):
-        yield bad(f"is not told {', '.join(missing)}", f"make deploy STAGE={site.stage}")
+        # CloudFormation writes a function's environment when something in it changes, and then all of it.
+        mend = f'make deploy STAGE={site.stage} PARAMETERS="LogLevel=…", with another level than it has'
+        yield bad(f"is not told {', '.join(missing)}", mend)
     if pepper is not None and _PEPPER in variables and not hmac.compare_digest(variables[_PEPPER], pepper):
         said = "hashes keys under another secret than the one that is kept: keys of make key do not work"
         yield bad(said, f"make deploy STAGE={site.stage}, or put the earlier secret back")
@@ -126,7 +128,7 @@ def park(site: Site) -> Iterator[Finding]:
     arn = site.deployed.output("ParkStateMachineArn")
     found = site.aws.client("stepfunctions").describe_state_machine(stateMachineArn=arn)
     if found["status"] != "ACTIVE":
-        yield bad(f"{found['name']} is {found['status']}: no run can wait", f"make deploy STAGE={site.stage}")
+        yield bad(f"{found['name']} is {found['status']}: no run can wait", site.anew)
     elif found.get("loggingConfiguration", {}).get("level", "OFF") == "OFF":
         yield warn(f"{found['name']} logs nothing", "its logging in the Step Functions console: ERROR")
     else:

@@ -92,7 +92,7 @@ def check(checks: Iterable[Check], look: Callable[..., Any]) -> Check:
 
 def findings(site: Site, look: Look) -> list[Finding]:
     """What one check finds, as the doctor has it said."""
-    return list(examine(site, [Check(about="it", look=look, wants="x:Look", of_stack=False)]))
+    return list(examine(site, [Check(about="it", look=look, wants="x:Look", of_stack=site.stack is not None)]))
 
 
 def lines(site: Site, look: Look) -> list[str]:

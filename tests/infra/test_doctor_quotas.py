@@ -113,3 +113,9 @@ def test_a_quota_that_nobody_may_read_is_told_and_no_fault() -> None:
     assert lines(at, checks.concurrency) == [
         "warn it: could not look: your credentials may not | mend: allow x:Look",
     ]
+
+
+def test_a_quota_that_this_region_does_not_tell_is_no_fault_of_the_stack() -> None:
+    at = site("lambda", stub("lambda", ("get_account_settings", "404")), deployed=False)
+
+    assert lines(at, checks.concurrency) == ["warn it: could not look: GetAccountSettings answered 404: said so"]

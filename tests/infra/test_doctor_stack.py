@@ -123,7 +123,10 @@ VARIABLES = configuration("drive", {})["Environment"]["Variables"]
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"State": "Failed", "StateReason": "no role"}, "bad it: stepwell-prod-drive cannot run: no role | mend: make"),
+        (
+            {"State": "Failed", "StateReason": "no role"},
+            "bad it: stepwell-prod-drive cannot run: no role | mend: its page",
+        ),
         ({"State": "Pending"}, "warn it: stepwell-prod-drive is not ready yet"),
         ({"LastUpdateStatus": "Failed"}, "bad it: stepwell-prod-drive was not updated: Failed"),
         ({"LastUpdateStatus": "InProgress"}, "warn it: stepwell-prod-drive is being updated"),
@@ -139,7 +142,7 @@ VARIABLES = configuration("drive", {})["Environment"]["Variables"]
                     }
                 }
             },
-            "bad it: stepwell-prod-drive is not told STEPWELL_KEY_PEPPER, STEPWELL_TABLE | mend: make deploy",
+            "bad it: stepwell-prod-drive is not told STEPWELL_KEY_PEPPER, STEPWELL_TABLE | mend: make deploy STAGE=prod PARAM",
         ),
         (
             {"MemorySize": 128},
@@ -169,7 +172,9 @@ def test_a_function_that_is_gone_is_bad() -> None:
 
     [line] = lines(a_site(stack=a_stack(), stubs={"lambda": lambdas}), checks.functions)
 
-    assert line == "bad it: is not there (said so) | mend: make deploy STAGE=prod"
+    assert line.startswith(
+        "bad it: is not there (said so) | mend: make destroy STAGE=prod, then make deploy STAGE=prod"
+    )
 
 
 def machine(**changes: Any) -> dict[str, Any]:
@@ -191,7 +196,7 @@ def machine(**changes: Any) -> dict[str, Any]:
     [
         (machine(), "ok it: park is active and logs ERROR"),
         (machine(loggingConfiguration={"level": "OFF"}), "warn it: park logs nothing"),
-        (machine(status="DELETING"), "bad it: park is DELETING: no run can wait | mend: make deploy STAGE=prod"),
+        (machine(status="DELETING"), "bad it: park is DELETING: no run can wait | mend: make destroy STAGE=prod, then"),
     ],
 )
 def test_the_state_machine_that_holds_runs_is_looked_at(described: dict[str, Any], line: str) -> None:
