@@ -184,9 +184,7 @@ def test_what_is_not_there_is_bad(kept: Kept, look: Look) -> None:
     [line] = lines(a_site(stack=a_stack(outputs=outputs)), look)
 
     assert line.startswith("bad it: is not there (")
-    assert line.endswith(
-        "mend: make destroy STAGE=prod, then make deploy STAGE=prod; table, bucket and secret are kept"
-    )
+    assert line.endswith("mend: make destroy STAGE=prod, then make deploy STAGE=prod; the data is kept")
 
 
 def test_the_secret_is_there_or_its_loss_is_told_with_what_saves_the_keys(kept: Kept) -> None:
