@@ -27,6 +27,8 @@ MODELS: Final = frozenset({*SERVICES, "dynamodb"})
 #: The tool that packages. Of it the zip needs the two modules that Chalice itself puts there, and nothing that its
 #: command line stands on (pip, setuptools, click, …).
 _PACKAGER: Final = "chalice"
+#: What is required and not deployed: nothing that runs on Lambda imports boto3, only what deploys it does.
+_LEFT_OUT: Final = frozenset({_PACKAGER, "boto3"})
 #: pip's own words for the processors that Lambda has.
 _MACHINES: Final = {"arm64": "aarch64", "x86_64": "x86_64"}
 #: The glibc 2.x of a runtime: Amazon Linux 2 up to Python 3.11, then Amazon Linux 2023.
@@ -106,7 +108,7 @@ def versions(requirements: Path, architecture: str) -> list[str]:
     system = {"sys_platform": "linux", "platform_system": "Linux", "os_name": "posix"}
     system["platform_machine"] = _MACHINES[architecture]
     lines = (line.partition("#")[0].strip() for line in requirements.read_text().splitlines())
-    awaiting = [each for each in map(Requirement, filter(None, lines)) if each.name != _PACKAGER]
+    awaiting = [each for each in map(Requirement, filter(None, lines)) if each.name not in _LEFT_OUT]
     seen: set[str] = set()
     found: set[str] = set()
     while awaiting:
