@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import json
 import re
@@ -41,13 +40,13 @@ def prepare(sam: Path, *, stack_name: str, account: str, region: str, bucket: st
     code_hash = hashlib.sha256(code).hexdigest()
     code_key = f"{stack_name}/{code_hash}.zip"
     known = {"AWS::StackName": stack_name, "AWS::AccountId": account, "AWS::Region": region}
-    named = _with_names(document, known)
-    for resource in named["Resources"].values():
+    _spell_out_names(document, known)
+    for resource in document["Resources"].values():
         if resource["Type"] == "AWS::Serverless::Function":
             resource["Properties"]["CodeUri"] = f"s3://{bucket}/{code_key}"
     described = {"Description": "The SHA-256 of the functions' zip", "Value": code_hash}
-    named.setdefault("Outputs", {})[stacks.CODE_OUTPUT] = described
-    template = json.dumps(named, separators=(",", ":"), sort_keys=True).encode()
+    document.setdefault("Outputs", {})[stacks.CODE_OUTPUT] = described
+    template = json.dumps(document, separators=(",", ":"), sort_keys=True).encode()
     template_key = f"{stack_name}/{hashlib.sha256(template).hexdigest()}.json"
     return Release(
         code=code,
@@ -55,21 +54,19 @@ def prepare(sam: Path, *, stack_name: str, account: str, region: str, bucket: st
         code_hash=code_hash,
         template=template,
         template_key=template_key,
-        parameters=named["Parameters"],
+        parameters=document["Parameters"],
     )
 
 
-def _with_names(document: Node, known: Mapping[str, str]) -> Node:
-    """Return the template with the names of table and bucket spelled out.
+def _spell_out_names(document: Node, known: Mapping[str, str]) -> None:
+    """Put the names of table and bucket into the template in letters.
 
     CloudFormation adopts what is there already only by a name that the template has in letters, not by one that
     `!Ref` or `!Sub` makes: https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/import-resources-automatically.html
     """
-    named = copy.deepcopy(document)
     for logical_id, name in KEPT.items():
-        properties = named["Resources"][logical_id]["Properties"]
+        properties = document["Resources"][logical_id]["Properties"]
         properties[name] = _spelled_out(properties[name], known)
-    return named
 
 
 def _spelled_out(node: Node, known: Mapping[str, str]) -> str:

@@ -6,6 +6,7 @@ own process, where botocore would send a request, so that what botocore refuses 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import re
@@ -18,10 +19,18 @@ from urllib.parse import urlparse
 import boto3
 from botocore.exceptions import ClientError
 
-from infra import package
 from infra.local.aws import ACCOUNT, REGION
 from infra.local.cloudformation import buildable
-from tests.infra.templates import NAMED, Refused, given, names_iam, names_in, without_adopted, without_unbuilt
+from tests.infra.templates import (
+    NAMED,
+    Refused,
+    given,
+    names_iam,
+    names_in,
+    transformed,
+    without_adopted,
+    without_unbuilt,
+)
 
 _numbers = itertools.count(1)
 
@@ -67,7 +76,9 @@ class CloudFormation:
     """It takes what its tests set: faults, and how often it is asked before it is done."""
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        session = boto3.Session()
+        #: moto's clients, which nothing stands before.
+        self._client = functools.cache(functools.partial(session.client, endpoint_url=url))
         self.stacks: dict[str, FakeStack] = {}
         self.change_sets: dict[str, FakeChangeSet] = {}
         #: Why a resource can be neither created nor changed, by its logical id.
@@ -78,8 +89,8 @@ class CloudFormation:
         self.stuck = False
         #: What is found before anything is changed: a resource and why.
         self.invalid: tuple[str, str] | None = None
-        #: A change of the table that replaces it comes with every update.
-        self.replaces: str | None = None
+        #: What comes with the next change of every stack: `Replace` or `Remove`, and of which resource.
+        self.losing: tuple[str, str] | None = None
         #: How often a stack says that it is at it before it is done.
         self.polls = 1
         #: The operations, of any service, that the caller has no permission for.
@@ -94,9 +105,10 @@ class CloudFormation:
 
         Of those, the ones that go elsewhere are noted, and what is denied is denied.
         """
-        session.events.register("before-call", self._note)
+        # A handler's answer is taken for the service's, which botocore's types do not say.
+        session.events.register("before-call", self._note)  # type: ignore[arg-type]
         session.events.register("provide-client-params.cloudformation", self._remember)
-        session.events.register("before-call.cloudformation", self._answer)
+        session.events.register("before-call.cloudformation", self._answer)  # type: ignore[arg-type]
 
     def live(self, name: str) -> FakeStack | None:
         """Return the stack of that name, or id, that is not deleted."""
@@ -267,15 +279,8 @@ class CloudFormation:
     def _document(self, url: str) -> tuple[Mapping[str, Any], bytes]:
         """Return the template at that address as SAM's transform leaves it, with its code where it was uploaded to."""
         bucket, _, key = urlparse(url).path.lstrip("/").partition("/")
-        body = boto3.client("s3", endpoint_url=self._url).get_object(Bucket=bucket, Key=key)["Body"].read()
-        sam = json.loads(body)
-        document = package.transform(sam)
-        for name, item in sam["Resources"].items():
-            if item["Type"] == "AWS::Serverless::Function":
-                place = urlparse(item["Properties"]["CodeUri"])
-                code = {"S3Bucket": place.netloc, "S3Key": place.path.lstrip("/")}
-                document["Resources"][name]["Properties"]["Code"] = code
-        return document, body
+        body = self._client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+        return transformed(json.loads(body)), body
 
     def _changes(
         self, stack: FakeStack, document: Mapping[str, Any], parameters: Mapping[str, str], *, adopt: bool
@@ -288,10 +293,10 @@ class CloudFormation:
             if name not in before:
                 there = adopt and self._there(after[name])
                 found.append({**changed, "Action": "Import" if there else "Add", "Scope": []})
-            elif name not in after:
+            elif name not in after or self.losing == ("Remove", name):
                 found.append({**changed, "Action": "Remove", "Scope": []})
-            elif name == self.replaces or before[name] != after[name] or names_in(after[name]) & touched:
-                replacement = "True" if name == self.replaces else "False"
+            elif self.losing == ("Replace", name) or before[name] != after[name] or names_in(after[name]) & touched:
+                replacement = "True" if self.losing == ("Replace", name) else "False"
                 found.append({**changed, "Action": "Modify", "Replacement": replacement, "Scope": ["Properties"]})
         return [{"Type": "Resource", "ResourceChange": each} for each in found]
 
@@ -301,8 +306,8 @@ class CloudFormation:
         if not isinstance(name, str) or resource.get("DeletionPolicy") != "Retain":
             return False
         if resource["Type"] == "AWS::DynamoDB::Table":
-            return name in boto3.client("dynamodb", endpoint_url=self._url).list_tables()["TableNames"]
-        listed = boto3.client("s3", endpoint_url=self._url).list_buckets()["Buckets"]
+            return name in self._client("dynamodb").list_tables()["TableNames"]
+        listed = self._client("s3").list_buckets()["Buckets"]
         return name in {each["Name"] for each in listed}
 
     def _build(self, found: FakeChangeSet, verb: str) -> None:
@@ -347,7 +352,7 @@ class CloudFormation:
             _tell(stack, name, status, kind=each["Type"], physical_id=self._physical_id(stack, name))
         self._moto().delete_stack(StackName=stack.name)
         # moto's CloudFormation leaves them.
-        logs = boto3.client("logs", endpoint_url=self._url)
+        logs = self._client("logs")
         for group in logs.describe_log_groups()["logGroups"]:
             if f"{stack.name}-" in group["logGroupName"]:
                 logs.delete_log_group(logGroupName=group["logGroupName"])
@@ -359,7 +364,7 @@ class CloudFormation:
         return given if isinstance(given, str) else f"{stack.name}-{name}"
 
     def _moto(self) -> Any:
-        return boto3.client("cloudformation", endpoint_url=self._url)
+        return self._client("cloudformation")
 
 
 def _tell(stack: FakeStack, name: str, status: str, reason: str = "", *, kind: str = "", physical_id: str = "") -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
+from urllib.parse import urlparse
 
+from infra import package
 from infra.local.aws import ACCOUNT, REGION
 
 #: What names a resource that can be adopted, by its type.
@@ -21,6 +24,38 @@ class Refused(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+def transformed(sam: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what SAM's transform makes of the template, with its code where it was uploaded to.
+
+    The transform is made once of what all templates of one checkout have in common; it does not touch the rest.
+    """
+    common = {name: each for name, each in sam["Resources"].items() if each["Type"] not in NAMED}
+    places = {}
+    for name, each in common.items():
+        if each["Type"] == "AWS::Serverless::Function":
+            places[name] = urlparse(each["Properties"]["CodeUri"])
+            common[name] = {**each, "Properties": {**each["Properties"], "CodeUri": "s3://bucket/key"}}
+    kept = {
+        name: {**each, "Properties": dict(each["Properties"])}
+        for name, each in sam["Resources"].items()
+        if each["Type"] in NAMED
+    }
+    names = {name: each["Properties"].pop(NAMED[each["Type"]]) for name, each in kept.items()}
+    document = json.loads(_transformed(json.dumps({**sam, "Resources": common | kept, "Outputs": {}})))
+    for name, place in places.items():
+        code = {"S3Bucket": place.netloc, "S3Key": place.path.lstrip("/")}
+        document["Resources"][name]["Properties"]["Code"] = code
+    for name, given_name in names.items():
+        resource = document["Resources"][name]
+        resource["Properties"][NAMED[resource["Type"]]] = given_name
+    return {**document, "Outputs": sam["Outputs"]}
+
+
+@functools.cache
+def _transformed(sam: str) -> str:
+    return json.dumps(package.transform(json.loads(sam)))
 
 
 def given(

@@ -33,6 +33,7 @@ def test_a_first_deployment_makes_the_stack_and_shows_its_first_key(account: Acc
     assert stack.tags == {"stepwell-stage": stage}
     assert f"{stack.name} is deployed: {stack.outputs['Url']}" in said.out
     assert said.out.count("KEY=ask_") == 1
+    assert [said.out.count(f"CREATE_COMPLETE      {name} (") for name in ("Table", "Drive", stack.name)] == [1, 1, 1]
     assert said.err == ""
 
 
