@@ -77,10 +77,13 @@ def propose(
     Trouble if it finds fault; then, and if it finds nothing to change, the change set is gone again. A change set
     changes nothing by itself, and has a name of its own: two who make one each disturb nobody.
     """
+    unique = f"deploy-{secrets.token_hex(8)}"
     with explained(f"propose the changes of {name}"):
         made = aws.cloudformation.create_change_set(
             StackName=name,
-            ChangeSetName=f"deploy-{secrets.token_hex(6)}",
+            ChangeSetName=unique,
+            # Tried again after an answer that was lost, it is one and the same request.
+            ClientToken=unique,
             ChangeSetType="CREATE" if creating else "UPDATE",
             TemplateURL=template_url,
             Parameters=parameters,
@@ -132,7 +135,7 @@ def execute(aws: Aws, change_set: ChangeSet) -> None:
     """Begin to carry it out. CloudFormation does one at a time: whoever comes second is told so."""
     with explained(f"change {change_set.stack_name}"):
         try:
-            # Tried again after an answer that was lost, it is one and the same request.
+            # As above.
             aws.cloudformation.execute_change_set(
                 ChangeSetName=change_set.id, ClientRequestToken=f"deploy-{secrets.token_hex(16)}"
             )

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from infra import stacks
 from infra.stacks import Aws
 from infra.trouble import explained, one_line
 
@@ -65,14 +64,13 @@ def follow(aws: Aws, stack_id: str, *, after: str | None) -> tuple[str, Sequence
     """
     told: list[Event] = []
     while True:
-        # The stack first, its events then: of one that has ended, none is missed.
-        stack = stacks.find(aws, stack_id)
         for event in _since(aws, stack_id, told[-1].id if told else after):
             told.append(event)
             _show(event)
-        status = "DELETE_COMPLETE" if stack is None else stack.status
-        if not status.endswith("_IN_PROGRESS"):
-            return status, told
+        # The stack's status may be that of before for a moment; its own events cannot.
+        own = [event.status for event in told if event.physical_id == stack_id]
+        if own and not own[-1].endswith("_IN_PROGRESS"):
+            return own[-1], told
         time.sleep(POLL_SECONDS)
 
 

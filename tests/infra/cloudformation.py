@@ -48,13 +48,8 @@ class FakeStack:
     outputs: Mapping[str, str] = field(default_factory=dict)
     adopted: frozenset[str] = frozenset()
     events: list[dict[str, Any]] = field(default_factory=list)
-    #: How often it still says that it is at it, and what it says then.
+    #: How often it does not tell yet how it ended.
     still: int = 0
-    meanwhile: str = ""
-
-    @property
-    def shown(self) -> str:
-        return self.meanwhile if self.still else self.status
 
 
 @dataclass
@@ -146,15 +141,13 @@ class CloudFormation:
         stack = self.stacks.get(StackName) or self.live(StackName)
         if stack is None:
             raise Refused("ValidationError", f"Stack with id {StackName} does not exist")
-        shown = stack.shown
-        stack.still = max(0, stack.still - 1)
         declared = stack.document["Parameters"]
         return {
             "Stacks": [
                 {
                     "StackId": stack.id,
                     "StackName": stack.name,
-                    "StackStatus": shown,
+                    "StackStatus": stack.status,
                     "Outputs": [{"OutputKey": key, "OutputValue": value} for key, value in stack.outputs.items()],
                     "Parameters": [
                         {"ParameterKey": key, "ParameterValue": "****" if declared[key].get("NoEcho") else value}
@@ -166,13 +159,16 @@ class CloudFormation:
         }
 
     def _describe_stack_events(self, StackName: str) -> dict[str, Any]:  # noqa: N803
-        return {"StackEvents": self.stacks[StackName].events[::-1]}
+        stack = self.stacks[StackName]
+        told = stack.events[: -1 if stack.still else None]
+        stack.still = max(0, stack.still - 1)
+        return {"StackEvents": told[::-1]}
 
     def _delete_stack(self, StackName: str) -> dict[str, Any]:  # noqa: N803
         stack = self.stacks.get(StackName) or self.live(StackName)
         if stack is None:
             return {}
-        stack.still, stack.meanwhile = self.polls, "DELETE_IN_PROGRESS"
+        stack.still = self.polls
         _tell(stack, stack.name, "DELETE_IN_PROGRESS")
         stack.status = "DELETE_COMPLETE" if self._take_down(stack) else "DELETE_FAILED"
         _tell(stack, stack.name, stack.status)
@@ -250,8 +246,8 @@ class CloudFormation:
         for other in [each.id for each in self.change_sets.values() if each.stack is stack]:
             del self.change_sets[other]
         verb = "CREATE" if found.creating else "UPDATE"
-        stack.still, stack.meanwhile = self.polls, f"{verb}_IN_PROGRESS"
-        _tell(stack, stack.name, stack.meanwhile)
+        stack.still = self.polls
+        _tell(stack, stack.name, f"{verb}_IN_PROGRESS")
         failed = [each for each in found.changes if each["ResourceChange"]["LogicalResourceId"] in self.failing]
         if found.creating or not failed:
             self._build(found, verb)

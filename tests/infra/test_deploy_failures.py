@@ -176,7 +176,6 @@ def test_a_creation_that_fails_leaves_a_table_that_was_there_before(account: Acc
         TableName=f"stepwell-{stage}", Key={"pk": {"S": "kept"}, "sk": {"S": "kept"}}
     )
     account.cloudformation.failing = {"Drive": "no"}
-    account.cloudformation.polls = 0
     tables = account.tables
 
     assert go(stage) == 1
