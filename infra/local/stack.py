@@ -48,8 +48,8 @@ class LocalStack:
         sweep_seconds: float | None = 60.0,
         retry_delays: Sequence[float] = (1.0, 2.0),
         function_timeout_seconds: int = 900,
-        app_module: str = "app",
         agent_commands: Mapping[str, str] | None = None,
+        parameters: Mapping[str, str] | None = None,
     ) -> None:
         """Say what the stack will be.
 
@@ -57,6 +57,7 @@ class LocalStack:
         None leaves the sweep to ``invoke("sweep")``. ``retry_delays``: Lambda's, before its second and third attempt.
         ``function_timeout_seconds``: what the contexts of drive and work tell them. ``agent_commands``: what runs as an
         agent, by ``cliId``; None leaves that to this process's environment (``STEPWELL_AGENT_CLAUDE`` and so on).
+        ``parameters``: the template's; with an ``AgentCluster`` agents are tasks of moto's ECS, which do nothing.
         """
         self.dynamodb_endpoint = dynamodb_endpoint
         self.functions = Functions(retry_delays=retry_delays)
@@ -65,8 +66,8 @@ class LocalStack:
         self._port = port
         self._sweep_seconds = sweep_seconds
         self._function_timeout_seconds = function_timeout_seconds
-        self._app_module = app_module
         self._agent_commands = agent_commands or {}
+        self._parameters = parameters or {}
         self._pepper = secrets.token_hex(32)
         self._name = f"stepwell-local-{next(_numbers)}"
         self._stopping = threading.Event()
@@ -81,7 +82,7 @@ class LocalStack:
             self._create()
             self._exit.callback(self.deactivate)
             self.activate()
-            app = importlib.import_module(self._app_module).app
+            app = importlib.import_module("app").app
             self._register(app.handler_map)
             self.key = self.add_project("proj_dev", key=self.key or None)
             api = ApiServer(app, port=self._port, role=self.roles["APIHandler"])
@@ -191,7 +192,7 @@ class LocalStack:
         self.resources = resources.create(
             self._name,
             self._clients,
-            {"KeyPepper": self._pepper, "HttpAllow": _LOOPBACK, "Tracing": "false"},
+            {"KeyPepper": self._pepper, "HttpAllow": _LOOPBACK, **self._parameters},
             dynamodb_endpoint=self.dynamodb_endpoint,
         )
         #: What each function may do, by the template's names for them.
@@ -201,7 +202,7 @@ class LocalStack:
         self._environment = {
             **self.resources.environment,
             "STEPWELL_FUNCTION_TIMEOUT_SECONDS": str(self._function_timeout_seconds),
-            "STEPWELL_AGENTS": "local",
+            "STEPWELL_AGENTS": "ecs" if self._parameters.get("AgentCluster") else "local",
             **{f"STEPWELL_AGENT_{cli_id.upper()}": command for cli_id, command in self._agent_commands.items()},
             "AWS_ENDPOINT_URL": server.url,
             "AWS_ENDPOINT_URL_DYNAMODB": self.dynamodb_endpoint or server.url,

@@ -16,14 +16,15 @@ from mypy_boto3_sts import STSClient
 from infra.local import LocalStack, actions, permissions
 from infra.local.actions import Need
 from infra.local.functions import Function
-from infra.local.iam import acting_as
+from infra.local.iam import Role, acting_as
 
 TABLE = "arn:aws:dynamodb:us-east-1:123456789012:table/t"
 KEY = {"pk": {"S": "RUN#1"}, "sk": {"S": "#RUN"}}
 
 
-def client(service: str, **keys: str) -> Any:
-    return botocore.session.get_session().create_client(service, **keys)  # type: ignore[call-overload]
+def client(service: str, key_id: str | None = None) -> Any:
+    session: Any = botocore.session.get_session()  # whose type lists the services
+    return session.create_client(service, aws_access_key_id=key_id, aws_secret_access_key=key_id)
 
 
 @pytest.fixture
@@ -78,37 +79,41 @@ def test_records_are_refused_by_their_partition(stack: LocalStack) -> None:
     assert "Item" not in dynamodb.get_item(TableName=table, Key={"pk": {"S": "FILE#1"}, "sk": {"S": "#FILE"}})
 
 
-@pytest.mark.usefixtures("as_sweep")
 def test_a_signature_may_do_no_more_than_its_signer(stack: LocalStack, s3: S3Client) -> None:
-    place = {"Bucket": stack.resources.bucket, "Key": "uploads/1"}
+    bucket = stack.resources.bucket
 
-    assert refused(lambda: s3.generate_presigned_url("get_object", Params=place)) == "AccessDenied"
-    assert refused(lambda: s3.generate_presigned_post(**place)) == "AccessDenied"
-    assert refused(lambda: s3.generate_presigned_post(place["Bucket"], place["Key"])) == "AccessDenied"
-    assert s3.generate_presigned_url("get_object", Params={**place, "Key": "payloads/1"}).startswith("http")
+    def url_of(key: str) -> str:
+        return s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": key})
+
+    with acting_as(stack.roles["Work"]):
+        assert refused(lambda: url_of("elsewhere/1")) == "AccessDenied"
+        assert refused(lambda: s3.generate_presigned_post(Bucket=bucket, Key="uploads/1")) == "AccessDenied"
+        assert refused(lambda: s3.generate_presigned_post(bucket, "uploads/1")) == "AccessDenied"
+        assert url_of("payloads/1").startswith("http")
+        assert s3.generate_presigned_post(bucket, "payloads/1")["fields"]
 
 
 def test_who_may_not_list_is_not_told_that_an_object_is_not_there(stack: LocalStack, s3: S3Client) -> None:
-    sweep = stack.roles["Sweep"]
-    unlisting = type(sweep)(sweep.arn, [each for each in sweep.statements if each.grants[0].action != "s3:ListBucket"])
+    work = stack.roles["Work"]
+    unlisting = Role(work.arn, [each for each in work.statements if each.grants[0].action != "s3:ListBucket"])
 
     def ask() -> object:
         return s3.get_object(Bucket=stack.resources.bucket, Key="payloads/none")
 
     with acting_as(unlisting):
         assert refused(ask) == "AccessDenied"
-    with acting_as(sweep), pytest.raises(s3.exceptions.NoSuchKey):
+    with acting_as(work), pytest.raises(s3.exceptions.NoSuchKey):
         ask()
 
 
 @pytest.mark.usefixtures("as_sweep")
 def test_a_connections_calls_are_its_own_roles_business(stack: LocalStack) -> None:
     own: STSClient = client("sts")
-    theirs: STSClient = client("sts", aws_access_key_id="AKIAOTHER", aws_secret_access_key="x", aws_session_token="y")
-    asked = {"RoleArn": "arn:aws:iam::123456789012:role/anybodys", "RoleSessionName": "someone"}
+    theirs: STSClient = client("sts", "AKIAOTHER")
+    role = "arn:aws:iam::123456789012:role/anybodys"
 
-    assert refused(lambda: own.assume_role(**asked)) == "AccessDenied"
-    assert theirs.assume_role(**asked)["Credentials"]
+    assert refused(lambda: own.assume_role(RoleArn=role, RoleSessionName="someone")) == "AccessDenied"
+    assert theirs.assume_role(RoleArn=role, RoleSessionName="someone")["Credentials"]
 
 
 @pytest.mark.usefixtures("as_sweep")
