@@ -59,11 +59,14 @@ _STANDING: Final = frozenset(
 _DONE: Final = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE", "IMPORT_COMPLETE"})
 #: Of a first creation that failed, where whoever deployed went away before it was cleared up.
 _STILLBORN: Final = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"})
+_CALL: Final = (
+    ".venv/bin/python -c \"import boto3; boto3.client('cloudformation', '{{region}}').{call}(StackName='{{name}}')\""
+)
 #: What to do first about a stack in another status.
 _FIRST: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "UPDATE_ROLLBACK_FAILED": "aws cloudformation continue-update-rollback --stack-name {name} --region {region}",
-        "UPDATE_FAILED": "aws cloudformation rollback-stack --stack-name {name} --region {region}",
+        "UPDATE_ROLLBACK_FAILED": _CALL.format(call="continue_update_rollback"),
+        "UPDATE_FAILED": _CALL.format(call="rollback_stack"),
         "DELETE_FAILED": "make destroy STAGE={stage}",
     }
 )

@@ -20,13 +20,14 @@ _KNOWN: Final = ("STAGE", "CONFIRM")
 REMOVAL: Final[Mapping[str, str]] = MappingProxyType(
     {
         "AWS::DynamoDB::Table": (
-            "import boto3; t = boto3.resource('dynamodb').Table('{name}'); "
+            "import boto3; t = boto3.resource('dynamodb', '{region}').Table('{name}'); "
             "t.update(DeletionProtectionEnabled=False); t.delete()"
         ),
         "AWS::S3::Bucket": (
-            "import boto3; b = boto3.resource('s3').Bucket('{name}'); b.object_versions.delete(); b.delete()"
+            "import boto3; b = boto3.resource('s3', '{region}').Bucket('{name}'); "
+            "b.object_versions.delete(); b.delete()"
         ),
-        "AWS::SSM::Parameter": "import boto3; boto3.client('ssm').delete_parameter(Name='{name}')",
+        "AWS::SSM::Parameter": "import boto3; boto3.client('ssm', '{region}').delete_parameter(Name='{name}')",
     }
 )
 
@@ -92,7 +93,7 @@ def _tell(aws: Aws, stack: Stack, stage: str, kept: Sequence[Event]) -> None:
         print(f"  {name} ({type_})")
     print(f"\n{_again(stack, stage)}\n\nWhat follows removes them for good:\n")
     for name, type_ in names.items():
-        print(f'.venv/bin/python -c "{REMOVAL[type_].format(name=name)}"')
+        print(f'.venv/bin/python -c "{REMOVAL[type_].format(name=name, region=aws.region)}"')
 
 
 def _has_pepper(aws: Aws, name: str) -> bool:

@@ -215,7 +215,8 @@ def test_a_change_that_can_be_neither_made_nor_rolled_back_says_what_comes_first
     assert go(stage) == 1
     second = told(capsys)
 
-    command = f"aws cloudformation continue-update-rollback --stack-name stepwell-{stage} --region us-east-1"
+    client = "boto3.client('cloudformation', 'us-east-1')"
+    command = f".venv/bin/python -c \"import boto3; {client}.continue_update_rollback(StackName='stepwell-{stage}')\""
     assert "Work (AWS::Lambda::Function): no" in first
     assert f"it is UPDATE_ROLLBACK_FAILED: {command} comes before all else" in first
     assert f"it is UPDATE_ROLLBACK_FAILED: {command} comes before all else" in second
