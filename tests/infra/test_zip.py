@@ -156,8 +156,8 @@ def deployed(folder: Path, stack: LocalStack, project: Project) -> Iterator[Scen
 def test_a_run_comes_through_with_every_function_on_what_is_in_the_zip_alone(deployed: Scene) -> None:
     stack = deployed.stack
     before = len(stack.lambda_log)
-    stack.register("double", lambda event, _context: {"n": 2 * event["n"], "text": "x" * 9000})
-    arms = [a_node(f"arm-{n}", "lambda", functionName="double", payload={"n": n}) for n in range(33)]
+    stack.register("workflow-double", lambda event, _context: {"n": 2 * event["n"], "text": "x" * 9000})
+    arms = [a_node(f"arm-{n}", "lambda", functionName="workflow-double", payload={"n": n}) for n in range(33)]
     fan = [edge for arm in arms for edge in (f"wait {arm['id']}", f"{arm['id']} sum")]
     total = a_node("sum", value="{{ sum(values(steps)[?output.text].output.n) }}")
 
@@ -170,7 +170,7 @@ def test_a_run_comes_through_with_every_function_on_what_is_in_the_zip_alone(dep
 
     assert (ended["status"], ended["output"]) == ("complete", 2 * sum(range(33)))
     made = {each.function for each in list(stack.lambda_log)[before:] if each.error is None}
-    assert made == {*(stack.resources.functions[logical] for logical in HANDLERS), "double"}
+    assert made == {*(stack.resources.functions[logical] for logical in HANDLERS), "workflow-double"}
 
 
 def _forwarding(function: Function, served: Client, handler: str) -> Function:
