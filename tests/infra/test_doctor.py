@@ -23,9 +23,13 @@ from tests.infra import test_doctor_stack as parts
 from tests.infra.site import NAME, StubbedAws, a_site, a_stack, stub
 
 Said = pytest.CaptureFixture[str]
-KNOWN = {**account.IDENTITY, "ResponseMetadata": account.answered(timedelta())}
 #: How the calls begin that change nothing.
 READING = ("Describe", "Get", "Head", "List", "Simulate")
+
+
+def known() -> dict[str, Any]:
+    """Return who the caller is, by the clock of this very moment."""
+    return {**account.IDENTITY, "ResponseMetadata": account.answered(timedelta())}
 
 
 def lambdas(pepper: str) -> Any:
@@ -62,7 +66,7 @@ def aws(stack: LocalStack, monkeypatch: pytest.MonkeyPatch) -> StubbedAws:
     assert pepper
     stubs = {
         # moto's caller is one that IAM knows no policies of.
-        "sts": stub("sts", *[("get_caller_identity", KNOWN)] * 3),
+        "sts": stub("sts", *[("get_caller_identity", known())] * 3),
         "lambda": lambdas(pepper),
         "iam": stub("iam", ("simulate_principal_policy", account.results())),
         "service-quotas": stub(
@@ -138,7 +142,7 @@ def test_whoever_aws_does_not_know_hears_that_alone(monkeypatch: pytest.MonkeyPa
 
 def test_a_stack_that_nobody_may_read_is_bad_and_the_account_is_looked_at() -> None:
     cloudformation = stub("cloudformation", ("describe_stacks", "AccessDenied"))
-    stubs = {"sts": stub("sts", ("get_caller_identity", KNOWN)), "cloudformation": cloudformation}
+    stubs = {"sts": stub("sts", ("get_caller_identity", known())), "cloudformation": cloudformation}
     denied = StubbedAws(boto3.Session(region_name="us-east-1"), stubs)
 
     _, _, stack, python = (" ".join(finding.line.split()) for finding in islice(doctor.findings(denied, "prod"), 4))
