@@ -114,7 +114,9 @@ def test_a_function_is_called_under_the_connections_role(scene: Scene, monkeypat
     made = scene.client.post("/api/connections", sent)
     assert (made.status, made.json["roleArn"]) == (201, role)
     connection = made.json["id"]
-    workflow = scene.deploy(a_chain(a_node("call", "lambda", functionName="workflow-who", payload=7)), connection=connection)
+    workflow = scene.deploy(
+        a_chain(a_node("call", "lambda", functionName="workflow-who", payload=7)), connection=connection
+    )
     row = scene.ended(scene.start(workflow, connection=connection))
     assert (row["output"], row["connectionId"]) == (7, connection)
     [access] = seen
