@@ -56,6 +56,7 @@ CREATES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "AWS::Lambda::Function": (
             "lambda:CreateFunction",
             "lambda:GetFunction",
+            "lambda:PutFunctionRecursionConfig",
             "lambda:UpdateFunctionCode",
             "lambda:UpdateFunctionConfiguration",
         ),

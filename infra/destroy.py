@@ -75,10 +75,31 @@ def _delete(aws: Aws, stack: Stack) -> Sequence[Event]:
     with explained(f"delete the stack {stack.name}"):
         aws.cloudformation.delete_stack(StackName=stack.id)
     print(f"deleting {stack.name}", flush=True)
-    status, events = progress.follow(aws, stack.id, after=after)
+    _release(aws, stack)
+    status, events = progress.follow(aws, stack.id, after=after, meanwhile=lambda: _release(aws, stack))
     if status != "DELETE_COMPLETE":
         raise Trouble(f"{stack.name} is {status}: {progress.first_cause(events)}, then run make destroy again")
     return [event for event in events if event.status == "DELETE_SKIPPED"]
+
+
+def _release(aws: Aws, stack: Stack) -> None:
+    """End the executions that hold runs: Step Functions lets a state machine go when it has none, and they last a year.
+
+    Nothing is lost with one: a run waits by its record, and a stack that is made again has it looked at. An execution that
+    has ended meanwhile stays as it ended; one that begins meanwhile is found the next time.
+    """
+    park = stack.outputs.get("ParkStateMachineArn")
+    if not park:
+        return
+    client = aws.stepfunctions
+    with explained("end the executions that hold waiting runs"):
+        try:
+            pages = client.get_paginator("list_executions").paginate(stateMachineArn=park, statusFilter="RUNNING")
+            held = [each["executionArn"] for page in pages for each in page["executions"]]
+            for execution in held:
+                client.stop_execution(executionArn=execution, cause="the stack is destroyed")
+        except (client.exceptions.StateMachineDoesNotExist, client.exceptions.ExecutionDoesNotExist):
+            return
 
 
 def _tell(aws: Aws, stack: Stack, stage: str, kept: Sequence[Event]) -> None:

@@ -82,11 +82,12 @@ def _fault(value: str, rules: Node) -> str | None:
 
 
 def _number_fault(value: str, rules: Node) -> str | None:
-    if not re.fullmatch(r"-?\d+(\.\d+)?", value, re.ASCII):
-        return "a number"
-    if "MinValue" in rules and float(value) < float(rules["MinValue"]):
+    # Conditions compare it as text: 00 would be no 0.
+    if not re.fullmatch(r"0|[1-9]\d{0,8}", value, re.ASCII):
+        return "a whole number"
+    if "MinValue" in rules and int(value) < int(rules["MinValue"]):
         return f"{rules['MinValue']} at least"
-    if "MaxValue" in rules and float(value) > float(rules["MaxValue"]):
+    if "MaxValue" in rules and int(value) > int(rules["MaxValue"]):
         return f"{rules['MaxValue']} at most"
     return None
 

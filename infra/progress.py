@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -57,10 +57,17 @@ def history(aws: Aws, stack_id: str) -> Sequence[Event]:
     return _since(aws, stack_id, None)
 
 
-def follow(aws: Aws, stack_id: str, *, after: str | None) -> tuple[str, Sequence[Event]]:
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def follow(
+    aws: Aws, stack_id: str, *, after: str | None, meanwhile: Callable[[], None] = _nothing
+) -> tuple[str, Sequence[Event]]:
     """Return how the stack stands once nothing more is done to it, and all events since that one, printed as they came.
 
-    Asking changes nothing: whoever stops asking leaves CloudFormation at its work.
+    Asking changes nothing: whoever stops asking leaves CloudFormation at its work. ``meanwhile`` is called each time
+    that there is something to wait for.
     """
     told: list[Event] = []
     while True:
@@ -71,6 +78,7 @@ def follow(aws: Aws, stack_id: str, *, after: str | None) -> tuple[str, Sequence
         own = [event.status for event in told if event.physical_id == stack_id]
         if own and not own[-1].endswith("_IN_PROGRESS"):
             return own[-1], told
+        meanwhile()
         time.sleep(POLL_SECONDS)
 
 

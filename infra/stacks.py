@@ -17,6 +17,7 @@ from mypy_boto3_cloudformation import CloudFormationClient
 from mypy_boto3_dynamodb import DynamoDBClient
 from mypy_boto3_s3 import S3Client
 from mypy_boto3_ssm import SSMClient
+from mypy_boto3_stepfunctions import SFNClient
 from mypy_boto3_sts import STSClient
 
 from infra.trouble import Trouble, code_of, explained, message_of
@@ -72,6 +73,11 @@ class Aws:
     def ssm(self) -> SSMClient:
         """A client."""
         return cast("SSMClient", self.client("ssm"))
+
+    @cached_property
+    def stepfunctions(self) -> SFNClient:
+        """A client."""
+        return cast("SFNClient", self.client("stepfunctions"))
 
     @cached_property
     def sts(self) -> STSClient:

@@ -93,7 +93,7 @@ def _request(request: Request | None, path_parameters: dict[str, str]) -> HttpRe
         headers={name.lower(): value for name, value in (event["headers"] or {}).items()},
         body=_body(request),
         request_id=request.lambda_context.aws_request_id,
-        gateway_request_id=str(event["requestContext"].get("requestId") or ""),
+        gateway_request_id=str(event["requestContext"].get("extendedRequestId") or ""),
         base_url=settings.current().public_url or _base_url(event),
         at=datetime.now(UTC),
     )

@@ -108,7 +108,8 @@ def test_a_request_stands_in_a_segment_by_its_pattern_and_in_lines_by_both_of_it
 
     def with_id(gateway: LocalGateway, *request: Any) -> dict[str, Any]:
         event = dict(as_it_was(gateway, *request))
-        event["requestContext"]["requestId"] = "gateway-1"
+        # The second is the caller's own words, where it sent some.
+        event["requestContext"] |= {"extendedRequestId": "gateway-1", "requestId": "ask_1_secret"}
         return event
 
     monkeypatch.setattr(LocalGateway, "_generate_lambda_event", with_id)

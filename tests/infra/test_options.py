@@ -158,7 +158,6 @@ def test_tracing_is_off_unless_asked_for_and_then_on_everywhere() -> None:
         resources = {name: each.get("Properties", {}) for name, each in found["Resources"].items()}
         assert {resources[name]["Tracing"] for name in FUNCTIONS} == {mode}
         assert resources["Park"]["TracingConfiguration"] == {"Enabled": mode == "Active"}
-        assert resources["RestAPI"]["TracingEnabled"] is (mode == "Active")
         assert found["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_TRACE_DISABLED"] == disabled
 
 

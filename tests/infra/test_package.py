@@ -178,6 +178,24 @@ def test_no_name_of_the_longest_stage_is_too_long(transformed: template.Node, lo
     assert len(bucket.replace("-1-here", "-123456789012-ap-southeast-2")) <= 63
 
 
+def test_functions_that_invoke_one_another_on_purpose_are_not_taken_for_a_loop(transformed: template.Node) -> None:
+    allowed = {
+        name
+        for name, item in transformed.items()
+        if item["Type"] == "AWS::Lambda::Function" and item["Properties"].get("RecursiveLoop") == "Allow"
+    }
+
+    assert allowed == {"Drive", "Work"}
+
+
+def test_there_is_no_stage_beside_the_one_that_is_throttled(transformed: template.Node) -> None:
+    kinds = [item["Type"] for item in transformed.values()]
+    deployments = [item for item in transformed.values() if item["Type"] == "AWS::ApiGateway::Deployment"]
+
+    assert kinds.count("AWS::ApiGateway::Stage") == 1
+    assert [each["Properties"].get("StageName") for each in deployments] == [None]
+
+
 def test_the_zip_holds_the_app_and_nothing_of_its_surroundings(packaged: Path) -> None:
     with zipfile.ZipFile(packaged.with_name("deployment.zip")) as archive:
         tops = {name.partition("/")[0] for name in archive.namelist()}
