@@ -87,6 +87,8 @@ class Action(Enum):
     #: Another sweep, or a person, has set it since.
     SCHEDULE_MOVED = (logging.INFO, "the schedule moved on")
     SCHEDULE_FAILED = (logging.ERROR, "a schedule failed")
+    #: Nobody has driven it in its time; the sweep has it driven.
+    RUN_OVERDUE = (logging.WARNING, "a run was overdue")
     #: A run was overdue when it was looked for, and not any more.
     SWEEP_LATE = (logging.INFO, "the run moved on")
     SWEEP_FAILED = (logging.WARNING, "an overdue run is not driven")

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from chalicelib.domain.access import Actor, Scope
 from chalicelib.domain.definition import StepType
 from chalicelib.domain.refusal import Conflict, Unauthenticated
 from chalicelib.domain.run import RunStatus
+from chalicelib.gateways.errors import Unavailable
 from chalicelib.logs import Action
 from chalicelib.services import authentication, verbs
 from chalicelib.services.verbs import Ask
@@ -205,6 +207,26 @@ class TestRuns:
         assert {line["by"] for line in told if line["action"] == "run_woken"} == {"token", "invocation"}
         assert {line["key_id"] for line in kept if line["action"] == "verb_done"} == {"k1"}
         assert SECRET not in json.dumps(told)
+
+    def test_a_run_that_was_overdue_is_named_by_the_sweep_once_its_driver_is_invoked(
+        self, house: House, lines: Lines, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def declines(_run_id: str) -> None:
+            raise Unavailable("function drive: ThrottlingException")
+
+        run_id = house.start(a_definition([a_wait("w")]), invoked=False)
+        house.sweep()
+        assert lines() == []
+        house.clock.at += timedelta(minutes=1)
+        with monkeypatch.context() as patient:
+            patient.setattr(house.invoker, "drive", declines)
+            house.sweep()
+        house.clock.at += timedelta(minutes=1)
+        house.sweep()
+        assert [(line["action"], line["level"], line["run_id"], line.get("workflow_id")) for line in lines()] == [
+            ("sweep_failed", "WARNING", run_id, None),
+            ("run_overdue", "WARNING", run_id, "wf"),
+        ]
 
     def test_an_attempt_in_a_thread_that_fails_is_a_warning_with_its_code_and_no_word_of_the_error(
         self, house: House, lines: Lines, monkeypatch: pytest.MonkeyPatch

@@ -62,6 +62,7 @@ def _look_after(run_id: str, now: datetime, outside: Outside) -> _Found:
         # anew.
         runs.unpark(run, now + CHECK_AFTER)
         outside.invoker.drive(run_id)
+        logs.tell(Action.RUN_OVERDUE, run_id=run_id, workflow_id=run.workflow_id)
     except Superseded:
         logs.tell(Action.SWEEP_LATE, run_id=run_id)
         return _Found.WELL
