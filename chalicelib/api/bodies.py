@@ -60,9 +60,11 @@ class Wording:
     twice: str
 
 
-#: pydantic's words, below a summary that names no field.
+#: pydantic's words, and ours without what it puts before them, below a summary that names no field.
 PLAIN: Final = Wording(
-    summary=lambda _first: "Validation failed", faults=MappingProxyType({}), twice="Given more than once"
+    summary=lambda _first: "Validation failed",
+    faults=MappingProxyType({"value_error": "{error}"}),
+    twice="Given more than once",
 )
 
 

@@ -76,6 +76,13 @@ def test_a_bad_limit_is_refused(limit: str) -> None:
         checked(PageQuery, single({"limit": [limit]}))
 
 
+def test_what_is_worded_here_is_said_without_what_pydantic_puts_before_it() -> None:
+    with pytest.raises(Invalid) as refused:
+        checked(PageQuery, single({"limit": ["zz"]}))
+    assert refused.value.message == "Validation failed"
+    assert [(detail.path, detail.message) for detail in refused.value.details] == [("limit", "not a whole number")]
+
+
 @pytest.mark.parametrize(
     ("query", "limit"), [({}, 50), ({"limit": ["1"]}, 1), ({"limit": ["100"]}, 100), ({"x": ["1"]}, 50)]
 )
