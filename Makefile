@@ -72,7 +72,7 @@ demo: venv ## start the stack, run the order workflow of examples/ through it, p
 demo-agents: venv ## start the stack, run the pipeline of examples/agents through it with an uploaded image, print its iterations and its bill
 	@$(BIN)/python -m infra.local.demo_agents
 
-bench: venv node_modules/.stamp ## measure speed and cost on moto and DynamoDB Local
+bench: venv node_modules/.stamp ## measure speed and cost on moto and DynamoDB Local (needs Java 17 and npm)
 	$(BIN)/python -m tests.bench
 
 openapi: venv ## write openapi.json anew, from the endpoints

@@ -72,7 +72,8 @@ def expenses(stack: LocalStack, project: Project) -> Expenses:
 def test_it_can_be_tried_by_hand_as_it_is_printed(stack: LocalStack, project: Project) -> None:
     [commands] = blocks((EXPENSE.parent / "README.md").read_text().partition("## `expense/`")[2], "sh")
     here = commands.replace(".venv/bin/python", sys.executable).replace("proj_dev", project.id)
-    [asked], decided, steps = pasted(here, stack, project)
+    why, decided, steps = pasted(here, stack, project)
+    [asked] = why["waiting_on"]
     assert asked["message"] == "Pay 420 to Ada?"
     assert decided["approval"]["status"] == "approved"
     assert [one["status"] for one in steps] == ["completed"] * 3
