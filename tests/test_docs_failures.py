@@ -26,7 +26,7 @@ MUST_BE_THERE: Final = [
     ),
     *("two transactions meet", "S3 does not take or give", "an upload is looked at", "removes a value from the bucket"),
     *("Step Functions refuses StartExecution", "a token is lost", "a token is answered twice"),
-    *("aborted by hand", "deleted", "an execution times out late", "the state machine changes"),
+    *("aborted by hand", "an execution times out late", "the state machine changes"),
     *("schedule is late", "skips minutes", "schedule fires twice"),
     *("S3 event of an upload is late or never comes", "S3 event comes twice, or out of order"),
     *("`drive` is delivered twice", "`work` is delivered twice", "a request is sent twice"),

@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from chalicelib.domain.upload import FileStatus
 from chalicelib.gateways import clients
-from chalicelib.store import runs
+from chalicelib.store import files, runs
 from chalicelib.store.table import connection
 from tests.domain.graphs import a_node
+from tests.pictures import a_png
 from tests.scenarios.scene import Scene, a_chain, a_wait
 from tests.scenarios.test_waiting import overdue
+from tests.scenarios.uploading import announce, post, shown
 
 
 def aborted(scene: Scene, run: str) -> str:
@@ -121,3 +124,22 @@ def test_a_request_that_table_or_bucket_do_not_answer_is_told_to_try_later_and_h
     assert scene.client.get(f"{workflow.path}/runs").json["data"] == []
     assert scene.trigger(workflow, params).status == 201
     scene.settle()
+
+
+def test_an_upload_stays_pending_while_the_bucket_does_not_answer_and_who_asks_is_told_to_try_later(
+    scene: Scene,
+) -> None:
+    content = a_png()
+    upload = announce(scene, content)
+    file_id = str(upload["storageId"])
+    with declined(clients.s3(), "GetObject") as asked:
+        assert post(upload, content).status == 201
+        scene.settle()
+        answered = scene.client.get(f"/api/v1/files/get?storageId={file_id}")
+        held = files.load(file_id)
+    assert [one.error for one in scene.stack.lambda_log if file_id in str(one.payload)] == ["InvocationFailed"] * 3
+    assert len(asked) == 4
+    assert (answered.status, answered.json["error"]["code"]) == (503, "UNAVAILABLE")
+    assert held is not None
+    assert held.status is FileStatus.PENDING
+    assert shown(scene, file_id)["status"] == "ready"

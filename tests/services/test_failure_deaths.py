@@ -8,12 +8,14 @@ import pytest
 
 from chalicelib import settings
 from chalicelib.domain.definition import Definition
-from chalicelib.domain.refusal import Unauthenticated
+from chalicelib.domain.refusal import NotFound, Unauthenticated
 from chalicelib.domain.run import RunStatus
-from chalicelib.services import authentication, keys
+from chalicelib.domain.workflow import WorkflowKind
+from chalicelib.services import agent_tokens, authentication, deployments, keys, versions
 from tests.conftest import Table
 from tests.domain.building import a_definition, a_step
 from tests.services.house import Crash, House, a_call, a_house, a_line
+from tests.services.library import ALICE, NOW, PROJECT, a_graph, a_project, a_workflow
 
 MINUTE = timedelta(minutes=1)
 
@@ -134,16 +136,28 @@ def test_a_sweep_that_died_halfway_is_finished_by_the_next(house: House, monkeyp
     assert house.sent == {"ask": 3}
 
 
+@pytest.mark.usefixtures("house", "payloads")
 def test_under_another_pepper_no_key_opens_anything_and_under_the_old_one_all_do_again(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    now = house.clock.now()
-    made = keys.create("p", name="k", scopes=["read"], now=now)
+    made = keys.create(a_project(), name="k", scopes=["read"], now=NOW)
+    script = a_workflow(kind=WorkflowKind.SCRIPT)
+    versions.save(PROJECT, script.id, ir=a_graph(), actor=ALICE, now=NOW)
+    url = deployments.deploy(
+        PROJECT, script.id, connection_id="conn_default", version_id=None, actor=ALICE, now=NOW
+    ).token
+    assert url is not None
+    agent = agent_tokens.token_of("ticket")
     old = settings.current().key_pepper
     monkeypatch.setenv("STEPWELL_KEY_PEPPER", "another")
     settings.reset()
     with pytest.raises(Unauthenticated):
-        authentication.authenticate(f"Bearer {made.text}", now=now)
+        authentication.authenticate(f"Bearer {made.text}", now=NOW)
+    with pytest.raises(NotFound):
+        deployments.by_token(url)
+    assert not agent_tokens.is_token_of("ticket", agent)
     monkeypatch.setenv("STEPWELL_KEY_PEPPER", old)
     settings.reset()
-    assert authentication.authenticate(f"Bearer {made.text}", now=now).project_id == "p"
+    assert authentication.authenticate(f"Bearer {made.text}", now=NOW).project_id == PROJECT
+    assert deployments.by_token(url).workflow_id == script.id
+    assert agent_tokens.is_token_of("ticket", agent)

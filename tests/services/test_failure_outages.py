@@ -16,6 +16,7 @@ from chalicelib.domain.workflow import Deployment, WorkflowKind, WorkflowSetting
 from chalicelib.gateways.errors import Unavailable as NoAnswer
 from chalicelib.services import starts, verbs
 from chalicelib.services.starts import Start, Triggered
+from chalicelib.services.verbs import Ask
 from chalicelib.store import runs
 from chalicelib.store.errors import Unavailable
 from tests.conftest import Table
@@ -225,6 +226,35 @@ def test_a_start_whose_driver_could_not_be_invoked_is_a_start_and_driven_by_the_
     assert house.clock.now() - began <= MINUTE
 
 
+def test_an_event_whose_driver_could_not_be_invoked_is_taken_by_the_sweep(house: House) -> None:
+    with declined(house.parking, "park"):
+        run_id = house.start(a_line(a_wait("wait", "2 hours")))
+        house.drain()
+    began = house.clock.now()
+    with declined(house.invoker, "drive") as asked:
+        send(house, run_id)
+        house.drain()
+    assert asked == [run_id]
+    assert not house.run(run_id).status.ended
+    assert house.settle(run_id).output == 1
+    assert house.clock.now() - began <= MINUTE
+
+
+def test_a_resumption_whose_driver_could_not_be_invoked_is_gone_on_with_by_the_sweep(house: House) -> None:
+    run_id, ask = house.start(a_line(a_call("act")), invoked=False), Ask(actor=ADA, request_id="r1")
+    verbs.pause("p", run_id, ask=ask, now=house.clock.now(), clock=house.clock)
+    began = house.clock.now()
+    with declined(house.invoker, "drive") as asked:
+        resumed = verbs.resume("p", run_id, ask=ask, now=house.clock.now(), outside=house.outside)
+        house.drain()
+    assert asked == [run_id]
+    assert resumed.status is not RunStatus.PAUSED
+    assert house.sent == {}
+    assert house.settle(run_id).status is RunStatus.COMPLETED
+    assert house.sent == {"act": 1}
+    assert house.clock.now() - began <= MINUTE
+
+
 def test_a_sweep_that_could_not_invoke_the_driver_of_a_run_finds_it_again(house: House) -> None:
     run_id = house.start(WORK, invoked=False)
     house.clock.at += MINUTE
@@ -273,5 +303,6 @@ def test_the_trouble_of_one_run_does_not_stop_the_sweep(house: House, monkeypatc
         return load(run_id)
 
     monkeypatch.setattr(runs, "load", loaded)
-    house.sweep()
+    # What cannot be looked at counts as overdue, too, so that the alarm tells of it.
+    assert house.sweep().overdue == 2
     assert [invocation.event["run_id"] for invocation in house.invoker.queue] == [well]

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from chalicelib.domain.definition import StepType
+from chalicelib.domain.refusal import Unauthenticated
 from chalicelib.domain.run import Run, RunStatus
 from chalicelib.gateways.http_requests import HttpRequest, HttpResponse
-from chalicelib.services import verbs
+from chalicelib.services import authentication, keys, verbs
 from chalicelib.store import runs
 from infra.local.resources import create_table
 from infra.local.stack import forget_clients
@@ -195,3 +196,33 @@ def test_a_run_that_had_ended_stays_as_it_was(backup: Backup) -> None:
     house.drain()
     assert house.run(run_id) == before
     assert house.sent == {"ask": 1}
+
+
+def test_a_value_in_the_bucket_that_a_restored_record_names_is_there(backup: Backup) -> None:
+    house = backup.house
+    answer = house.http.answer
+    house.http.answer = lambda request: replace(answer(request), body="x" * 40_000)
+    length = a_step("length", config={"value": "{{ length(ask.body) }}"})
+    run_id = house.start(a_line(a_call("ask"), a_wait("wait", "2 hours"), length))
+    house.drain()
+    backup.take()
+    send(house, run_id, "go")
+    assert house.run(run_id).output == 40_000
+    backup.restore()
+    send(house, run_id, "go")
+    run = house.settle(run_id)
+    assert (run.status, run.output) == (RunStatus.COMPLETED, 40_000)
+    assert house.sent == {"ask": 1}
+
+
+def test_a_key_that_was_revoked_after_the_moment_is_good_again_until_it_is_revoked_anew(backup: Backup) -> None:
+    now = backup.house.clock.now()
+    made = keys.create("p", name="k", scopes=["read"], now=now)
+    backup.take()
+    for restored in (False, True):
+        if restored:
+            backup.restore()
+            assert authentication.authenticate(f"Bearer {made.text}", now=now).id == made.key.id
+        keys.revoke("p", made.key.id, now=now)
+        with pytest.raises(Unauthenticated):
+            authentication.authenticate(f"Bearer {made.text}", now=now)
