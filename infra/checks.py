@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.stacks import Aws, Stack
 from infra.template import Node
-from infra.trouble import DENIED, Trouble, code_of, message_of, one_line
+from infra.trouble import DENIED, Trouble, code_of, message_of, one_line, said_by
 
 #: Codes by which AWS services say that there is no such thing; an HTTP status is S3's, asked by HEAD.
 ABSENT: Final = frozenset(
@@ -151,5 +151,7 @@ def _found(site: Site, check: Check) -> list[Finding]:
         if code in ABSENT and check.of_stack:
             return [bad(f"is not there ({message_of(error) or code})", site.anew)]
         return [warn(f"could not look: {error.operation_name} answered {code}: {message_of(error)}")]
-    except (BotoCoreError, Trouble) as error:
-        return [warn(f"could not look: {error}")]
+    except BotoCoreError as error:
+        return [warn(f"could not look: {said_by(error)}")]
+    except Trouble as trouble:
+        return [warn(f"could not look: {trouble}")]
