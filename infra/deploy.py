@@ -89,8 +89,8 @@ def read(arguments: Sequence[str]) -> Order:
     """Return the order in the words of make's command line; Trouble for what is wrong with it. It asks nobody."""
     given = command_line.read(arguments, known=_KNOWN)
     name = stacks.name_of(given.get("STAGE", ""))
-    if given.get("PLAN", "") not in {"", "0", "1"}:
-        raise Trouble(f"PLAN={given['PLAN']}: PLAN=1 shows what would change")
+    if given.get("PLAN", "0") not in {"0", "1"}:
+        raise Trouble(f"PLAN={command_line.shown(given['PLAN'])}: PLAN=1 shows what would change")
     check_runtime(runtimes.ours())
     declared = template.load()["Parameters"]
     return Order(

@@ -36,9 +36,9 @@ def destroy(given: Mapping[str, str]) -> None:
     """Delete the stack, once the stage's name was said twice."""
     stage = given.get("STAGE", "")
     name = stacks.name_of(stage)
-    confirmed = given.get("CONFIRM") or None
+    confirmed = given.get("CONFIRM")
     if confirmed not in {None, stage}:
-        raise Trouble(f"CONFIRM={confirmed} is not STAGE={stage}, and nothing was deleted")
+        raise Trouble(f"CONFIRM={command_line.shown(confirmed or '')} is not STAGE={stage}, and nothing was deleted")
     aws = Aws.of_caller()
     stack = stacks.find(aws, name)
     if stack is None:

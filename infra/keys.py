@@ -9,7 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, time, timedelta
 from types import MappingProxyType
 from typing import Final
@@ -30,8 +30,9 @@ from chalicelib.services import authentication, identifiers, keys, projects
 from chalicelib.store import table
 from chalicelib.store.errors import StoreError
 from infra import command_line, stacks
+from infra.command_line import shown
 from infra.stacks import Aws, Stack
-from infra.trouble import Trouble, explained, run
+from infra.trouble import Trouble, explained, of_system, run
 
 #: The project that every deployment begins with.
 DEFAULT_PROJECT: Final = "proj_default"
@@ -40,6 +41,11 @@ _DEFAULT_NAME: Final = "Default"
 FIRST_KEY: Final = "first"
 
 _DAYS: Final = re.compile(r"(\d{1,6})d", re.ASCII)
+_DAY: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+#: A key's id, as authentication takes it.
+_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
+#: How much of what is no id is repeated: too little to be a secret.
+_SHOWN_OF_A_KEY: Final = 20
 _PAGE: Final = 100
 _A_MINUTE: Final = "the old one may work for a minute more where it was just used"
 
@@ -62,7 +68,7 @@ def create(given: Mapping[str, str]) -> None:
     """Make a key. All that can be refused without asking AWS is refused before."""
     now = datetime.now(UTC)
     words = _scopes(given.get("SCOPES", ""))
-    expires_at = _expiry(given["EXPIRES"], now=now) if given.get("EXPIRES") else None
+    expires_at = _expiry(given["EXPIRES"], now=now) if "EXPIRES" in given else None
     project_id = _project_id(given)
     aws, stack = _stack(given)
     with _as_the_stack(aws, stack), _told("make a key"):
@@ -72,22 +78,22 @@ def create(given: Mapping[str, str]) -> None:
     ends = f"until {_moment(expires_at)}" if expires_at else "for ever"
     _say(f"{stack.name}, {project_id}: the key {made.key.name} ({made.key.id}) works {ends} and may do")
     _say(f"  {_named(made.key.scopes)}")
-    _show(made.text)
+    _show(made, given["STAGE"])
 
 
 def rotate(given: Mapping[str, str]) -> None:
     """Give a key a new text."""
-    key_id = given["ROTATE"]
+    key_id = _key_id(given, "ROTATE")
     aws, stack = _stack(given)
     with _as_the_stack(aws, stack), _told(f"rotate {key_id}"):
         made = keys.rotate(_owner(key_id, given), key_id, now=datetime.now(UTC))
     _say(f"{stack.name}, {made.key.project_id}: the key {made.key.name} ({key_id}) has a new text; {_A_MINUTE}")
-    _show(made.text)
+    _show(made, given["STAGE"])
 
 
 def revoke(given: Mapping[str, str]) -> None:
     """End a key for good."""
-    key_id = given["REVOKE"]
+    key_id = _key_id(given, "REVOKE")
     aws, stack = _stack(given)
     with _as_the_stack(aws, stack), _told(f"revoke {key_id}"):
         ended = keys.revoke(_owner(key_id, given), key_id, now=datetime.now(UTC))
@@ -126,10 +132,10 @@ _KNOWN: Final = ("STAGE", "NAME", "SCOPES", "EXPIRES", "PROJECT", "NEW_PROJECT",
 
 def act(arguments: Sequence[str]) -> None:
     """Do what the arguments (``NAME=value``) ask for."""
-    given = {name: value for name, value in command_line.read(arguments, known=_KNOWN).items() if value}
+    given = command_line.read(arguments, known=_KNOWN)
     asked = [name for name in ACTIONS if name in given]
     if len(asked) != 1:
-        raise Trouble('give one of NAME= with SCOPES="…" (a new key), ROTATE=<key id>, REVOKE=<key id>, LIST=1')
+        raise Trouble('give one of NAME= with SCOPES="…" (a new key), ROTATE=<key id>, REVOKE=<key id>')
     [name] = asked
     do, takes = ACTIONS[name]
     beside = given.keys() - takes - {"STAGE", name}
@@ -146,7 +152,7 @@ def _scopes(text: str) -> list[str]:
         try:
             scopes_of([word])
         except ValueError as error:
-            raise Trouble(f"there is no scope {word}; {_offered()}") from error
+            raise Trouble(f"there is no scope {shown(word)}; {_offered()}") from error
     return words
 
 
@@ -157,20 +163,41 @@ def _offered() -> str:
 
 
 def _expiry(text: str, *, now: datetime) -> datetime:
-    days = _DAYS.fullmatch(text)
     try:
-        at = now + timedelta(days=int(days[1])) if days else datetime.combine(date.fromisoformat(text), time(), UTC)
+        at = _end(text, now)
     except (ValueError, OverflowError) as error:
-        raise Trouble(f"EXPIRES={text} is neither a day such as 2027-01-01 (its beginning, UTC) nor 90d") from error
+        said = f"EXPIRES={shown(text)} is neither a day such as 2027-01-01 (its beginning, UTC) nor 90d"
+        raise Trouble(said) from error
     if at <= now:
         raise Trouble(f"EXPIRES={text} is past")
     return at
 
 
+def _end(text: str, now: datetime) -> datetime:
+    days = _DAYS.fullmatch(text)
+    if days:
+        return now + timedelta(days=int(days[1]))
+    if not _DAY.fullmatch(text):
+        raise ValueError(text)
+    return datetime.combine(date.fromisoformat(text), time(), UTC)
+
+
+def _key_id(given: Mapping[str, str], name: str) -> str:
+    """Return the id of the key that is meant, also where its whole text was given, of which nothing is repeated."""
+    text = given[name].strip()
+    whole = authentication.split(text)
+    if whole is not None:
+        return whole[0]
+    if not _ID.fullmatch(text):
+        begins = shown(text, _SHOWN_OF_A_KEY)
+        raise Trouble(f"{name}={begins} is no key's id: letters, digits and hyphens, as make keys lists it")
+    return text
+
+
 def _project_id(given: Mapping[str, str]) -> str:
     project_id = given.get("PROJECT", DEFAULT_PROJECT)
     if not identifiers.FORM.fullmatch(project_id):
-        raise Trouble(f"PROJECT={project_id!r} is no id: 1 to 128 letters, digits, hyphens and underscores")
+        raise Trouble(f"PROJECT={shown(project_id)!r} is no id: 1 to 128 letters, digits, hyphens and underscores")
     return project_id
 
 
@@ -238,14 +265,25 @@ def _moment(at: datetime | None) -> str:
     return f"{at:%Y-%m-%d %H:%MZ}" if at else ""
 
 
-def _show(text: str) -> None:
+def _show(made: keys.Issued, stage: str) -> None:
     _say("its text, which is shown this once:")
-    sys.stderr.flush()
-    print(text)
+    try:
+        _write(made.text)
+    except OSError as error:
+        ends = f"make key STAGE={stage} REVOKE={made.key.id} ends the key, whose text nobody saw"
+        raise Trouble(f"the text could not be written ({of_system(error)}): {ends}") from error
+
+
+def _write(text: str) -> None:
+    if sys.stdout is None:
+        raise OSError("stdout is closed")
+    print(text, flush=True)
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr)
+    # What it says beside the key is no reason to lose the key.
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -308,7 +346,7 @@ def _told(doing: str) -> Iterator[None]:
 
 def main(arguments: Sequence[str]) -> int:
     """Do what the arguments ask for; return the exit code."""
-    return run("key", lambda: act(arguments))
+    return run("make keys" if "LIST=1" in arguments else "make key", lambda: act(arguments))
 
 
 if __name__ == "__main__":

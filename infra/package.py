@@ -21,7 +21,7 @@ from samtranslator.model.exceptions import InvalidDocumentException
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 
-from infra import archive, dependencies, template
+from infra import archive, dependencies, stacks, template
 from infra.trouble import Trouble, one_line, run
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -144,6 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _package_and_tell(out: Path, stage: str) -> None:
+    stacks.name_of(stage)
     path = package(out, stage=stage)
     resources = check(path)["Resources"]
     zipped = path.with_name("deployment.zip")
