@@ -58,12 +58,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _confirm(stage: str, name: str, region: str) -> None:
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise Trouble(f"nobody is here to confirm it: CONFIRM={stage} does, and nothing was deleted")
     print(f"This takes down {name} in {region}: its API answers no more, and its runs stand still. Its data is kept.")
     try:
         said = input("The stage's name, to confirm: ")
-    except EOFError:
+    except (EOFError, UnicodeDecodeError):
         said = ""
     if said.strip() != stage:
         raise Trouble(f"that is not {stage}, and nothing was deleted")

@@ -144,12 +144,14 @@ def test_a_plan_that_was_broken_off_stands_in_nobodys_way(account: Account, stag
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["STAGE="], "STAGE='' is none"),
+        (["STAGE="], "STAGE= is empty"),
         (["STAGE=Prod"], "STAGE='Prod' is none"),
         (["STAGE=a--b"], "STAGE='a--b' is none"),
         ([f"STAGE={'a' * 27}"], "26 characters at most"),
         (["STAGE=prod", "PARAMETER=LogRetentionDays=90"], "PARAMETER="),
         (["STAGE=prod", "PLAN=yes"], "PLAN=yes"),
+        (["STAGE=prod", "PLAN="], "PLAN= is empty: leave it away or give 1"),
+        (["STAGE=prod", "PLAN=" + 101 * "y"], 100 * "y" + "…: PLAN=1 shows"),
         (["STAGE=prod", "PARAMETERS=LogRetentionDays"], "is not Name=value"),
         (["STAGE=prod", "PARAMETERS=LogRetentionDays='90"], "No closing quotation"),
         (["STAGE=prod", "PARAMETERS=LogRetentionDay=90"], "there is no LogRetentionDay; LogRetentionDays?"),

@@ -110,13 +110,31 @@ def test_it_asks_for_the_stages_name_and_deletes_nothing_without(
     assert stacks.find(account.tools, deployed) is None
 
 
+def test_where_nobody_can_answer_it_is_not_asked(
+    account: Account, deployed: str, stage: str, capsys: Said, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert go(stage) == 1
+
+    assert "nobody is here to confirm it" in told(capsys)
+    assert stacks.load(account.tools, deployed).status == "CREATE_COMPLETE"
+
+
 def test_what_is_not_there_is_told_so(account: Account, stage: str, capsys: Said) -> None:
     assert go(stage, f"CONFIRM={stage}") == 1
 
     assert told(capsys) == f"make destroy: there is no stack stepwell-{stage} in us-east-1: nothing to destroy"
 
 
-@pytest.mark.parametrize("words", [["STAGE=Prod"], ["STAGE=prod", "CONFRIM=prod"], ["STAGE=prod", "CONFIRM=dev"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["STAGE=Prod"],
+        ["STAGE=prod", "CONFRIM=prod"],
+        ["STAGE=prod", "CONFIRM=dev"],
+        ["STAGE=prod", "CONFIRM="],
+    ],
+)
 def test_what_is_asked_for_badly_is_refused_before_anybody_is_asked(
     account: Account, words: list[str], capsys: Said
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 from botocore.config import Config
 
 from infra import __main__ as loader
+from infra import package
 from infra.checks import Check, Finding, Site, examine
 from infra.stacks import Aws
 from infra.trouble import Trouble, explained, run
@@ -100,11 +101,18 @@ def test_a_fault_of_ours_is_not_taken_for_a_setting() -> None:
         run("make deploy", lambda: print(int("x")))
 
 
-def test_a_file_that_is_in_the_way_is_told_in_one_line(tmp_path: Path, capsys: Said) -> None:
+def test_a_stage_that_is_none_is_not_packaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Said) -> None:
+    monkeypatch.setattr(package, "package", lambda *_, **__: pytest.fail("it was packaged"))
+
+    assert package.main(["--stage=Prod; x", f"--out={tmp_path}"]) == 1
+    assert capsys.readouterr().err.startswith("make package: STAGE='Prod; x' is none")
+
+
+def test_a_folder_that_cannot_be_is_told_in_one_line(tmp_path: Path, capsys: Said) -> None:
     (tmp_path / "build").write_text("")
 
-    assert run("make package", (tmp_path / "build" / "package").mkdir) == 1
-    assert capsys.readouterr().err == f"make package: Not a directory: {tmp_path}/build/package\n"
+    assert package.main([f"--out={tmp_path / 'build' / 'package'}"]) == 1
+    assert capsys.readouterr().err.startswith("make package: Not a directory: ")
 
 
 WRITES = "import sys; from infra.trouble import run; sys.exit(run('make keys', lambda: print('x' * 9)))"
