@@ -78,7 +78,8 @@ def test_what_an_environment_has_by_chance_reaches_no_tool(folder: Path) -> None
     assert handed(folder, "deploy", **chance) == ["STAGE=dev", "deploy"]
     assert handed(folder, "doctor", PLAN="1", **chance) == ["STAGE=dev", "doctor"]
     assert handed(folder, "keys", PLAN="1", **chance) == ["LIST=1", "STAGE=dev", "keys"]
-    del chance["EXPIRES"]
+    del chance["EXPIRES"], chance["CONFIRM"]
+    assert handed(folder, "destroy", **chance) == ["STAGE=dev", "destroy"]
     assert handed(folder, "key", "ROTATE=k", **chance) == ["ROTATE=k", "STAGE=dev", "keys"]
 
 
