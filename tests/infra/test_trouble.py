@@ -115,18 +115,20 @@ def test_a_folder_that_cannot_be_is_told_in_one_line(tmp_path: Path, capsys: Sai
     assert capsys.readouterr().err.startswith("make package: Not a directory: ")
 
 
+#: What is written late, fails late.
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 WRITES = "import sys; from infra.trouble import run; sys.exit(run('make keys', lambda: print('x' * 9)))"
 
 
 def test_a_full_disk_and_a_reader_who_left_are_told_in_one_line() -> None:
     with Path("/dev/full").open("w") as full:
         on_full = subprocess.run(
-            [sys.executable, "-c", WRITES], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+            [sys.executable, "-c", WRITES], env=BUFFERED, stdout=full, stderr=subprocess.PIPE, text=True, check=False
         )
     reading, writing = os.pipe()
     os.close(reading)
     unread = subprocess.run(
-        [sys.executable, "-c", WRITES], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+        [sys.executable, "-c", WRITES], env=BUFFERED, stdout=writing, stderr=subprocess.PIPE, text=True, check=False
     )
     os.close(writing)
 
