@@ -85,8 +85,8 @@ def _delete(aws: Aws, stack: Stack) -> Sequence[Event]:
 def _release(aws: Aws, stack: Stack) -> None:
     """End the executions that hold runs: Step Functions lets a state machine go when it has none, and they last a year.
 
-    Nothing is lost with one: a run waits by its record, and a stack that is made again has it looked at. An execution that
-    has ended meanwhile stays as it ended; one that begins meanwhile is found the next time.
+    Nothing is lost with one: a run waits by its record, and a stack that is made again has it looked at. An execution
+    that has ended meanwhile stays as it ended; one that begins meanwhile is found the next time.
     """
     park = stack.outputs.get("ParkStateMachineArn")
     if not park:
