@@ -9,7 +9,7 @@ from __future__ import annotations
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -21,6 +21,7 @@ from chalicelib.domain.definition import Definition, StepSpec, StepType
 from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.step import StepRecord
 from chalicelib.domain.value import Json
+from chalicelib.domain.workflow import Deployment, WorkflowKind, WorkflowSettings
 from chalicelib.gateways.agents import FakeAgents
 from chalicelib.gateways.credentials import FakeCredentials
 from chalicelib.gateways.functions import FakeFunctions
@@ -32,7 +33,7 @@ from chalicelib.services import definitions, drive, sweep, work
 from chalicelib.services.outside import Outside
 from chalicelib.services.waking import CHECK_AFTER
 from chalicelib.store import runs
-from tests.domain.building import a_definition, a_step
+from tests.domain.building import T0, a_definition, a_step
 
 FUNCTION_SECONDS = 900
 #: Lambda makes an asynchronous invocation again this often.
@@ -54,6 +55,23 @@ def a_line(*steps: StepSpec) -> Definition:
     """Return the definition of steps one after the other."""
     refs = [spec.ref for spec in steps]
     return a_definition(steps, *pairwise(refs))
+
+
+def a_deployment(settings: WorkflowSettings | None = None, **changes: object) -> Deployment:
+    """Return the deployment of a version of the workflow ``wf``; a test names what matters of it."""
+    deployment = Deployment(
+        id="dep",
+        project_id="p",
+        workflow_id="wf",
+        connection_id="conn_default",
+        version_id="v1",
+        version=1,
+        kind=WorkflowKind.WORKFLOW,
+        settings=settings or WorkflowSettings(),
+        created_by="ada",
+        created_at=T0,
+    )
+    return replace(deployment, **changes)  # type: ignore[arg-type] # a test names the parts
 
 
 class Crash(BaseException):

@@ -12,16 +12,15 @@ import pytest
 from chalicelib.domain.idempotency import Once
 from chalicelib.domain.run import RunStatus
 from chalicelib.domain.step import StepStatus
-from chalicelib.domain.workflow import Deployment, WorkflowKind, WorkflowSettings
 from chalicelib.gateways.http_requests import HttpRequest, HttpResponse
 from chalicelib.services import drive, starts, verbs
 from chalicelib.services.starts import Triggered
 from chalicelib.store import deployments, runs
 from chalicelib.store.errors import Unavailable
 from tests.conftest import Table
-from tests.domain.building import T0, a_definition, a_step
+from tests.domain.building import a_definition, a_step
 from tests.services.faults import Fault, writes
-from tests.services.house import Crash, HandClock, House, a_call, a_house, a_line, a_wait
+from tests.services.house import Crash, HandClock, House, a_call, a_deployment, a_house, a_line, a_wait
 from tests.services.waiting import ADA
 
 MINUTE = timedelta(minutes=1)
@@ -32,19 +31,7 @@ CHAIN = a_line(a_call("ask"), a_step("end", config={"value": "done"}))
 @pytest.fixture
 def house(table: Table, monkeypatch: pytest.MonkeyPatch) -> House:
     made = a_house(table, monkeypatch)
-    deployment = Deployment(
-        id="dep",
-        project_id="p",
-        workflow_id="wf",
-        connection_id="conn_default",
-        version_id="v1",
-        version=1,
-        kind=WorkflowKind.WORKFLOW,
-        settings=WorkflowSettings(),
-        created_by="ada",
-        created_at=T0,
-    )
-    monkeypatch.setattr(deployments, "load", lambda _workflow, _connection: deployment)
+    monkeypatch.setattr(deployments, "load", lambda _workflow, _connection: a_deployment())
     return made
 
 

@@ -12,7 +12,6 @@ import pytest
 
 from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.step import WaitKind
-from chalicelib.domain.workflow import Deployment, WorkflowKind, WorkflowSettings
 from chalicelib.gateways.errors import Unavailable as NoAnswer
 from chalicelib.services import starts, verbs
 from chalicelib.services.starts import Start, Triggered
@@ -21,7 +20,7 @@ from chalicelib.store import runs
 from chalicelib.store.errors import Unavailable
 from tests.conftest import Table
 from tests.domain.building import a_definition, a_step
-from tests.services.house import House, a_call, a_house, a_line, a_wait
+from tests.services.house import House, a_call, a_deployment, a_house, a_line, a_wait
 from tests.services.outage import READS, TRANSACTIONS, WRITES, FailingPayloads, Outage, table_throttles
 from tests.services.waiting import ADA
 
@@ -70,20 +69,8 @@ def begun(house: House) -> Triggered:
     """Start a run of what is deployed, as a trigger does."""
     run_id = uuid.uuid4().hex
     house.definitions[run_id] = a_line(a_call("ask"))
-    deployment = Deployment(
-        id="dep",
-        project_id="p",
-        workflow_id="wf",
-        connection_id="conn_default",
-        version_id="v1",
-        version=1,
-        kind=WorkflowKind.WORKFLOW,
-        settings=WorkflowSettings(),
-        created_by="ada",
-        created_at=house.clock.now(),
-    )
     start = Start(run_id=run_id, triggered_by="api", created_by="ada")
-    return starts.begin(deployment, start, now=house.clock.now(), outside=house.outside)
+    return starts.begin(a_deployment(), start, now=house.clock.now(), outside=house.outside)
 
 
 def send(house: House, run_id: str) -> None:

@@ -19,7 +19,7 @@ from chalicelib.domain.persona import Persona, Role, Tool
 from chalicelib.domain.refusal import BadRequest, Conflict, IdempotencyMismatch, Invalid, NotFound, TooMany
 from chalicelib.domain.upload import FileStatus, StoredFile
 from chalicelib.domain.value import Json, Offloaded
-from chalicelib.domain.workflow import Deployment, Workflow, WorkflowKind, WorkflowSettings
+from chalicelib.domain.workflow import Workflow, WorkflowKind, WorkflowSettings
 from chalicelib.services import outside, pipeline_runs, pipeline_starts, runs
 from chalicelib.services.pipeline_starts import Wanted
 from chalicelib.services.starts import Triggered
@@ -27,7 +27,7 @@ from chalicelib.store import counters, deployments, files, personas, table, tran
 from chalicelib.store.counters import LastRun
 from tests.conftest import Table
 from tests.domain.building import a_step
-from tests.services.house import House, a_house, a_line
+from tests.services.house import House, a_deployment, a_house, a_line
 from tests.store.builders import NOW
 
 pytestmark = pytest.mark.store
@@ -43,21 +43,9 @@ def house(table: Table, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
         yield house
 
 
-def deployed(house: House, **changes: object) -> None:
+def deployed(**changes: object) -> None:
     """Have the workflow ``wf`` deployed."""
-    deployment = Deployment(
-        id="dep",
-        project_id="p",
-        workflow_id="wf",
-        connection_id="conn_default",
-        version_id="v1",
-        version=1,
-        kind=WorkflowKind.WORKFLOW,
-        created_by="ada",
-        created_at=house.clock.now(),
-    )
-    changed = replace(deployment, **changes)  # type: ignore[arg-type] # a test names what matters
-    transactions.make(deployments.placing(changed, None))
+    transactions.make(deployments.placing(a_deployment(**changes), None))  # type: ignore[arg-type] # a test names what matters
 
 
 def a_persona(house: House, persona_id: str, **changes: object) -> Persona:
@@ -134,7 +122,7 @@ def asked(house: House) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize("once", [None, KEY], ids=["without a key", "with a key"])
 def test_a_start_with_personas_and_images_takes_five_calls(house: House, once: Once | None) -> None:
-    deployed(house, personas=("per_1", "per_2"))
+    deployed(personas=("per_1", "per_2"))
     for persona in ("per_1", "per_2"):
         a_persona(house, persona, instructions="x" * 5000)
     images = [an_image(house, "f1"), an_image(house, "f2")]
@@ -145,14 +133,14 @@ def test_a_start_with_personas_and_images_takes_five_calls(house: House, once: O
 
 @pytest.mark.parametrize(("once", "put"), [(None, "PutItem"), (KEY, "TransactWriteItems")])
 def test_a_start_with_a_prompt_alone_takes_four_calls(house: House, once: Once | None, put: str) -> None:
-    deployed(house)
+    deployed()
     with asked(house) as sent:
         start(house, once=once)
     assert sent == ["BatchGetItem", "UpdateItem", put, "Invoke"]
 
 
 def test_a_run_is_given_what_was_said_and_its_personas_as_they_are_now(house: House) -> None:
-    deployed(house, personas=("per_1",))
+    deployed(personas=("per_1",))
     persona = a_persona(house, "per_1", model="m", thinking_effort="high")
     started = start(
         house,
@@ -200,7 +188,7 @@ def test_a_persona_that_cannot_work_is_named_before_there_is_a_run(house: House,
     if changes is not None:
         a_persona(house, "per_1", **changes)
     a_persona(house, "per_2")
-    deployed(house, personas=("per_2", "per_1"))
+    deployed(personas=("per_2", "per_1"))
     with asked(house) as sent, pytest.raises(Conflict) as refused:
         start(house, once=KEY)
     assert said in refused.value.message
@@ -209,7 +197,7 @@ def test_a_persona_that_cannot_work_is_named_before_there_is_a_run(house: House,
 
 
 def test_an_image_that_is_none_is_named_before_there_is_a_run(house: House) -> None:
-    deployed(house)
+    deployed()
     with asked(house) as sent, pytest.raises(Invalid, match="f2 is no file of this project"):
         start(house, reference_image_ids=[an_image(house, "f1"), "f2"])
     assert {"UpdateItem", "TransactWriteItems"}.isdisjoint(sent)
@@ -246,13 +234,13 @@ def test_a_function_has_no_runs_deployed_or_not(house: House) -> None:
     a_workflow(house, kind=WorkflowKind.SCRIPT)
     with pytest.raises(BadRequest, match="call its own URL"):
         start(house)
-    deployed(house, kind=WorkflowKind.SCRIPT)
+    deployed(kind=WorkflowKind.SCRIPT)
     with pytest.raises(BadRequest, match="call its own URL"):
         start(house)
 
 
 def test_a_workflow_that_is_disabled_or_another_projects_starts_nothing(house: House) -> None:
-    deployed(house, settings=WorkflowSettings(enabled=False))
+    deployed(settings=WorkflowSettings(enabled=False))
     with pytest.raises(Conflict, match="the workflow is disabled"):
         start(house)
     with pytest.raises(NotFound):
@@ -260,7 +248,7 @@ def test_a_workflow_that_is_disabled_or_another_projects_starts_nothing(house: H
 
 
 def test_the_same_start_again_is_its_first_run_even_where_it_could_not_be_started_now(house: House) -> None:
-    deployed(house, personas=("per_1",))
+    deployed(personas=("per_1",))
     persona = a_persona(house, "per_1")
     first = start(house, once=KEY)
     personas.update(replace(persona, is_enabled=False, revision=2))
@@ -275,7 +263,7 @@ def test_the_same_start_again_is_its_first_run_even_where_it_could_not_be_starte
 
 
 def test_a_key_of_the_trigger_api_is_another(house: House) -> None:
-    deployed(house)
+    deployed()
     runs.trigger(
         "p",
         "wf",
@@ -290,7 +278,7 @@ def test_a_key_of_the_trigger_api_is_another(house: House) -> None:
 
 
 def test_two_starts_at_once_with_one_key_are_one_run(house: House) -> None:
-    deployed(house)
+    deployed()
     with ThreadPoolExecutor(4) as pool:
         came = list(pool.map(lambda _: start(house, once=KEY), range(4)))
     assert len({one.run.id for one in came}) == 1
@@ -301,14 +289,14 @@ def test_two_starts_at_once_with_one_key_are_one_run(house: House) -> None:
 
 
 def test_runs_started_at_once_have_dense_numbers(house: House) -> None:
-    deployed(house)
+    deployed()
     with ThreadPoolExecutor(8) as pool:
         came = list(pool.map(lambda place: start(house, f"prompt {place}"), range(20)))
     assert sorted(one.run.number or 0 for one in came) == list(range(1, 21))
 
 
 def test_a_start_that_finds_no_place_is_told_and_takes_no_number(house: House) -> None:
-    deployed(house, settings=WorkflowSettings(max_concurrent_runs=1))
+    deployed(settings=WorkflowSettings(max_concurrent_runs=1))
     first = start(house, once=KEY)
     with pytest.raises(TooMany, match="workflow has 1 active runs"):
         start(house)
@@ -317,7 +305,7 @@ def test_a_start_that_finds_no_place_is_told_and_takes_no_number(house: House) -
 
 
 def test_the_prompt_of_a_large_payload_is_listed_without_reading_it(house: House) -> None:
-    deployed(house)
+    deployed()
     a_workflow(house)
     prompt = "ä" * 40_000
     started = start(house, prompt, branch_name="main")

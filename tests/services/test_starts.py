@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -15,7 +15,7 @@ from chalicelib.domain.idempotency import Once
 from chalicelib.domain.refusal import BadRequest, Invalid, NotFound, TooMany
 from chalicelib.domain.run import Run, RunStatus
 from chalicelib.domain.value import Json
-from chalicelib.domain.workflow import Deployment, WorkflowKind, WorkflowSettings
+from chalicelib.domain.workflow import WorkflowSettings
 from chalicelib.gateways.errors import CallFailed
 from chalicelib.services import definitions, starts, verbs, versions
 from chalicelib.services.starts import Start, Triggered
@@ -23,7 +23,7 @@ from chalicelib.services.verbs import Ask
 from chalicelib.store import deployments
 from tests.conftest import Table
 from tests.domain.building import a_step
-from tests.services.house import House, a_house, a_line
+from tests.services.house import House, a_deployment, a_house, a_line
 
 pytestmark = pytest.mark.store
 
@@ -33,22 +33,6 @@ ADA = Actor(key_id="k1", name="ada")
 @pytest.fixture
 def house(table: Table, monkeypatch: pytest.MonkeyPatch) -> House:
     return a_house(table, monkeypatch)
-
-
-def a_deployment(settings: WorkflowSettings | None = None) -> Deployment:
-    """A workflow's version, deployed."""
-    return Deployment(
-        id="dep",
-        project_id="p",
-        workflow_id="wf",
-        connection_id="conn_default",
-        version_id="v1",
-        version=1,
-        kind=WorkflowKind.WORKFLOW,
-        settings=settings or WorkflowSettings(),
-        created_by="ada",
-        created_at=datetime(2026, 1, 1, tzinfo=UTC),
-    )
 
 
 def begun(house: House, settings: WorkflowSettings | None = None, **parts: object) -> Triggered:
